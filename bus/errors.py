@@ -1,0 +1,72 @@
+"""The bus's part of the error tree (its root is `contracts.errors.RenkeiError`).
+
+    BusError
+    ├── SiteInvalid        the site's configuration cannot be used
+    ├── JournalError       ├── JournalUnavailable   nothing was changed; safe to try again
+    │                      ├── StaleClaim           another worker holds the delivery now; stop, change nothing
+    │                      └── NotFound             no such message, delivery or quarantine entry in this tenant
+    ├── IntakeRefused      a file (or message) is refused whole; its reason is shown and it stands in quarantine
+    ├── TotalsDisagree     in ≠ out + filtered + quarantined, or written bytes are not what was rendered: never published
+    ├── OperationRefused   an operator asked for what cannot be done in this state
+    ├── NodeBusy           another process runs this site
+    └── TransportError     ├── Transient  trying again may help: not connected, timed out, disk full
+                           └── Permanent  trying again cannot help: rejected, malformed, target already there
+
+Retry reads the type, never the text.
+"""
+
+from __future__ import annotations
+
+from contracts.errors import RenkeiError
+
+
+class BusError(RenkeiError):
+    """Anything the bus itself reports."""
+
+
+class SiteInvalid(BusError):
+    """The site's configuration cannot be used."""
+
+
+class JournalError(BusError):
+    """The journal could not do what was asked."""
+
+
+class JournalUnavailable(JournalError):
+    """The journal cannot be reached or written; nothing was changed."""
+
+
+class StaleClaim(JournalError):
+    """The claim's lease ran out and another worker has taken it; this worker must stop and change nothing."""
+
+
+class NotFound(JournalError):
+    """No such message, delivery or quarantine entry in this tenant."""
+
+
+class IntakeRefused(BusError):
+    """A file or message is refused whole."""
+
+
+class TotalsDisagree(BusError):
+    """Totals do not agree, or the bytes written are not the bytes rendered. Nothing may be published."""
+
+
+class OperationRefused(BusError):
+    """The operation cannot be done in this state."""
+
+
+class NodeBusy(BusError):
+    """Another process runs this site."""
+
+
+class TransportError(BusError):
+    """A delivery or a source met trouble outside the bus."""
+
+
+class Transient(TransportError):
+    """Trying again may help."""
+
+
+class Permanent(TransportError):
+    """Trying again cannot help; a person must act."""

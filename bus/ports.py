@@ -1,0 +1,353 @@
+"""The ports of the bus: small Protocols by role. Adapters and the journal implement them, the engine calls them, the node wires them.
+
+Everything here is synchronous and may be called from several threads; the engine calls it through `asyncio.to_thread`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from bus.message import (
+    Begun,
+    Chunk,
+    ChunkDone,
+    Delivery,
+    DeliveryChunkDone,
+    DeliveryState,
+    JournalEntry,
+    Message,
+    MessageState,
+    NewDelivery,
+    NewMessage,
+    NewQuarantine,
+    Part,
+    QuarantineEntry,
+    Receipt,
+    ReceiptOutcome,
+)
+from contracts.totals import Totals
+
+
+class Clock(Protocol):
+    """Time, injected so that tests can move it."""
+
+    def now_us(self) -> int:
+        """UTC microseconds since 1970."""
+        ...
+
+
+# --- journal, by role
+
+
+class AcceptJournal(Protocol):
+    """What intake writes. Each call is one durable transaction with its journal entries in it."""
+
+    def begin(self, new: NewMessage) -> Begun:
+        """Fix the identity of a file, or find that it is known.
+
+        The same identity and sha256 as a message not refused: DUPLICATE when that one is accepted or held, RECEIVING (resumed, with the
+        chunks already done) when it is unfinished. Other content, or only refused ones before: a new message of the next revision.
+        """
+        ...
+
+    def chunk_done(self, message_id: str, done: ChunkDone) -> None:
+        """Record a chunk as durable and validated; doing it twice with the same facts changes nothing."""
+        ...
+
+    def accept(
+        self,
+        message_id: str,
+        *,
+        good: Totals,
+        rejected: Totals,
+        quarantine: Sequence[NewQuarantine],
+        deliveries: Sequence[NewDelivery],
+        corrects: str | None = None,
+    ) -> Sequence[Delivery]:
+        """Accept and route in one transaction. Numbers order each subscription. Twice = the same deliveries again."""
+        ...
+
+    def hold(self, message_id: str, *, good: Totals, rejected: Totals, quarantine: Sequence[NewQuarantine], reason: str) -> None:
+        """Keep the message, durable and validated, until a person decides."""
+        ...
+
+    def refuse(self, message_id: str, *, quarantine: Sequence[NewQuarantine], reason: str) -> None:
+        """Refuse the message whole; its original is kept."""
+        ...
+
+    def receipt(
+        self,
+        *,
+        tenant: str,
+        endpoint: str,
+        interface: str,
+        file_name: str,
+        bytes_: int,
+        sha256: str,
+        outcome: ReceiptOutcome,
+        message: str | None,
+        reason: str = "",
+        quarantine: Sequence[NewQuarantine] = (),
+    ) -> Receipt:
+        """Record an arrival and what became of it, also for what never became a message."""
+        ...
+
+    def note(self, tenant: str, kind: str, subject: str, facts: Mapping[str, object]) -> JournalEntry:
+        """Append an entry for something that changed no other table (configuration loaded, viewed)."""
+        ...
+
+
+class DeliverJournal(Protocol):
+    """What delivery writes. Every call after `claim` carries the claimed delivery and is refused with StaleClaim when its fence is old."""
+
+    def claim(self, owner: str, *, lease_seconds: float, limit: int) -> Sequence[Delivery]:
+        """Take up to `limit` due deliveries: due by the clock (or lease run out), and head of their (subscription, ordering key).
+
+        Tenants take turns, so that none waits behind another's flood. The same delivery is never handed out twice under one fence.
+        READY_TO_PUBLISH ones of a lapsed lease are handed out again in that state.
+        """
+        ...
+
+    def renew(self, claimed: Delivery, *, lease_seconds: float) -> None:
+        """Prolong the lease."""
+        ...
+
+    def chunks_written(self, claimed: Delivery, chunks: Sequence[DeliveryChunkDone]) -> None:
+        """Record chunks as written (not yet published). Replaces an earlier record of the same index."""
+        ...
+
+    def ready_to_publish(self, claimed: Delivery, publication: Mapping[str, object], bytes_out: int) -> None:
+        """Fix that all bytes are durable and counted, and how they will be published."""
+        ...
+
+    def delivered(
+        self, claimed: Delivery, *, taken_in: Totals, out: Totals, filtered: Totals, refused: Totals, quarantine: Sequence[NewQuarantine]
+    ) -> DeliveryState:
+        """Finish: DELIVERED, or DELIVERED_WITH_REFUSALS when `refused.records` > 0."""
+        ...
+
+    def failed(self, claimed: Delivery, *, error: str, due_at_us: int | None) -> DeliveryState:
+        """Count a failed attempt: due again at `due_at_us`, or given up into quarantine when that is None."""
+        ...
+
+    def unclaim(self, owner: str) -> int:
+        """Free every lease of `owner` (a node that starts knows its former self is gone). Returns how many."""
+        ...
+
+
+class OperateJournal(Protocol):
+    """What operators change."""
+
+    def release(self, quarantine_id: str, *, by: str) -> QuarantineEntry:
+        """Release: a given-up delivery becomes due again; a held revision is left for the caller to accept."""
+        ...
+
+    def skip(self, quarantine_id: str, *, by: str) -> QuarantineEntry:
+        """Give a given-up delivery up for good, so that later ones may go."""
+        ...
+
+    def resend(self, message_id: str, new: NewDelivery, *, by: str) -> Delivery:
+        """Make one more delivery of an accepted message to one subscription."""
+        ...
+
+
+class QueryJournal(Protocol):
+    """What is read. Filters left None match everything; newest first unless said otherwise."""
+
+    def message(self, message_id: str) -> Message: ...
+
+    def chunks(self, message_id: str) -> Sequence[Chunk]:
+        """In order of index."""
+        ...
+
+    def messages(
+        self,
+        *,
+        tenant: str | None = None,
+        interface: str | None = None,
+        business_date: str | None = None,
+        state: MessageState | None = None,
+        limit: int = 100,
+    ) -> Sequence[Message]: ...
+
+    def delivery(self, delivery_id: str) -> Delivery: ...
+
+    def delivery_chunks(self, delivery_id: str) -> Sequence[DeliveryChunkDone]: ...
+
+    def deliveries(
+        self,
+        *,
+        tenant: str | None = None,
+        subscription: str | None = None,
+        message: str | None = None,
+        state: DeliveryState | None = None,
+        limit: int = 100,
+    ) -> Sequence[Delivery]: ...
+
+    def quarantine(
+        self, *, tenant: str | None = None, kind: str | None = None, message: str | None = None, state: str | None = "open", limit: int = 100
+    ) -> Sequence[QuarantineEntry]: ...
+
+    def quarantine_entry(self, quarantine_id: str) -> QuarantineEntry: ...
+
+    def receipts(self, *, tenant: str | None = None, message: str | None = None, limit: int = 100) -> Sequence[Receipt]: ...
+
+    def entries(self, tenant: str, *, after: int = 0, subject: str | None = None, limit: int = 1000) -> Sequence[JournalEntry]:
+        """Oldest first; `subject` matches the subject itself."""
+        ...
+
+    def backlog(self) -> Sequence[Backlog]:
+        """Deliveries not finished, per tenant, subscription and state."""
+        ...
+
+    def open_quarantine(self) -> Mapping[tuple[str, str], int]:
+        """Open quarantine records per (tenant, kind)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Unfinished deliveries of one subscription in one state, and the creation time of the oldest."""
+
+    tenant: str
+    subscription: str
+    state: DeliveryState
+    count: int
+    oldest_created_at_us: int
+
+
+# --- payloads
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a sealed part belongs to; a part opened under another binding does not open."""
+
+    tenant: str
+    message: str
+    kind: str
+    index: int
+    last: bool
+
+
+class Seal(Protocol):
+    """Seals and opens parts: compress, then encrypt. `identity` until keys exist."""
+
+    name: str
+
+    def seal(self, plain: bytes, binding: Binding) -> bytes: ...
+
+    def open(self, sealed: bytes, binding: Binding) -> bytes: ...
+
+
+class PayloadStore(Protocol):
+    """Immutable parts by claim check. A part is durable (file and folder synced) when `put` returns."""
+
+    def put(self, plain: bytes, binding: Binding) -> Part:
+        """Write a part. Writing the same part again (after a crash) replaces it atomically."""
+        ...
+
+    def get(self, part: Part, tenant: str, message: str) -> bytes:
+        """The plain bytes, proven against the part's sha256.
+
+        Raises:
+            JournalError: missing, damaged, or not bound to this tenant and message.
+        """
+        ...
+
+
+# --- adapters
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A complete file, claimed: no other process will touch it. `path` is where it stands now, `name` what its sender called it."""
+
+    endpoint: str
+    tenant: str
+    name: str
+    path: Path
+    bytes: int
+    marker: Path | None
+
+
+class Source(Protocol):
+    """Where files come from. One owner per source."""
+
+    def arrivals(self) -> Iterator[Arrival]:
+        """Claim every file that is complete now, those claimed before a crash first; returns when there is none left."""
+        ...
+
+    def accepted(self, arrival: Arrival) -> None:
+        """The journal has it: acknowledge, i.e. remove the claimed file and its marker. Doing it twice changes nothing."""
+        ...
+
+    def refused(self, arrival: Arrival, reason: Mapping[str, object]) -> Path:
+        """Set the file aside in the restricted folder, with a reason file beside it. Returns where."""
+        ...
+
+    def watch_folder(self) -> Path | None:
+        """A folder whose changes mean new files, or None when the source must be polled."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What a sink has to do to publish: rename each (temporary, final), in order, the marker last. JSON-able through `as_json`."""
+
+    renames: Sequence[tuple[str, str]]
+    bytes: int
+
+    def as_json(self) -> dict[str, object]:
+        """For the journal."""
+        return {"renames": [list(pair) for pair in self.renames], "bytes": self.bytes}
+
+    @staticmethod
+    def of_json(data: Mapping[str, object]) -> Publication:
+        """The opposite of `as_json`."""
+        renames = data["renames"]
+        assert isinstance(renames, list)  # noqa: S101 - written by as_json
+        return Publication(tuple((str(a), str(b)) for a, b in renames), int(str(data["bytes"])))
+
+
+class OpenSink(Protocol):
+    """One delivery being written under temporary names. Nothing is visible to the receiver before `publish`."""
+
+    def write_chunk(self, index: int, data: bytes) -> None:
+        """Append; chunks come in order of index."""
+        ...
+
+    def seal(self, marker: bytes | None) -> Publication:
+        """Make all bytes durable, prepare the marker file (if any), and say what publishing will do."""
+        ...
+
+    def abort(self) -> None:
+        """Remove what was written."""
+        ...
+
+
+class RandomAccess(Protocol):
+    """An extra capability of a local file: several processes write at offsets."""
+
+    def local_path(self) -> Path:
+        """The temporary file, existing, to be opened and written with pwrite."""
+        ...
+
+
+class Sink(Protocol):
+    """Where files go."""
+
+    def open(self, delivery_id: str, fence: int, file_names: Sequence[str], marker_name: str | None) -> OpenSink:
+        """Begin under temporary names of this delivery and fence; leftovers of older fences are removed.
+
+        Raises:
+            Transient: the place cannot be reached or written now. Permanent: a final name is already there, not taken by its receiver.
+        """
+        ...
+
+    def publish(self, publication: Publication) -> None:
+        """Rename all, in order, never over an existing file; a temporary file that is gone was published before. Durable on return."""
+        ...
