@@ -157,7 +157,9 @@ class OperateJournal(Protocol):
 class QueryJournal(Protocol):
     """What is read. Filters left None match everything; newest first unless said otherwise."""
 
-    def message(self, message_id: str) -> Message: ...
+    def message(self, message_id: str) -> Message:
+        """The message, or NotFound."""
+        ...
 
     def chunks(self, message_id: str) -> Sequence[Chunk]:
         """In order of index."""
@@ -171,11 +173,17 @@ class QueryJournal(Protocol):
         business_date: str | None = None,
         state: MessageState | None = None,
         limit: int = 100,
-    ) -> Sequence[Message]: ...
+    ) -> Sequence[Message]:
+        """Messages that match."""
+        ...
 
-    def delivery(self, delivery_id: str) -> Delivery: ...
+    def delivery(self, delivery_id: str) -> Delivery:
+        """The delivery, or NotFound."""
+        ...
 
-    def delivery_chunks(self, delivery_id: str) -> Sequence[DeliveryChunkDone]: ...
+    def delivery_chunks(self, delivery_id: str) -> Sequence[DeliveryChunkDone]:
+        """The chunks last recorded as written, in order of index."""
+        ...
 
     def deliveries(
         self,
@@ -185,15 +193,29 @@ class QueryJournal(Protocol):
         message: str | None = None,
         state: DeliveryState | None = None,
         limit: int = 100,
-    ) -> Sequence[Delivery]: ...
+    ) -> Sequence[Delivery]:
+        """Deliveries that match."""
+        ...
 
     def quarantine(
-        self, *, tenant: str | None = None, kind: str | None = None, message: str | None = None, state: str | None = "open", limit: int = 100
-    ) -> Sequence[QuarantineEntry]: ...
+        self,
+        *,
+        tenant: str | None = None,
+        kind: str | None = None,
+        message: str | None = None,
+        state: str | None = "open",
+        limit: int = 100,
+    ) -> Sequence[QuarantineEntry]:
+        """Entries that match; `state` None means open and closed ones."""
+        ...
 
-    def quarantine_entry(self, quarantine_id: str) -> QuarantineEntry: ...
+    def quarantine_entry(self, quarantine_id: str) -> QuarantineEntry:
+        """The entry, or NotFound."""
+        ...
 
-    def receipts(self, *, tenant: str | None = None, message: str | None = None, limit: int = 100) -> Sequence[Receipt]: ...
+    def receipts(self, *, tenant: str | None = None, message: str | None = None, limit: int = 100) -> Sequence[Receipt]:
+        """What arrived."""
+        ...
 
     def entries(self, tenant: str, *, after: int = 0, subject: str | None = None, limit: int = 1000) -> Sequence[JournalEntry]:
         """Oldest first; `subject` matches the subject itself."""
@@ -238,9 +260,13 @@ class Seal(Protocol):
 
     name: str
 
-    def seal(self, plain: bytes, binding: Binding) -> bytes: ...
+    def seal(self, plain: bytes, binding: Binding) -> bytes:
+        """The sealed bytes."""
+        ...
 
-    def open(self, sealed: bytes, binding: Binding) -> bytes: ...
+    def open(self, sealed: bytes, binding: Binding) -> bytes:
+        """The plain bytes; JournalError when the binding is another."""
+        ...
 
 
 class PayloadStore(Protocol):

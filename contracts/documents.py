@@ -172,7 +172,7 @@ def _real_path(document: Document, at: Path_, loc: tuple[int | str, ...]) -> Pat
     for position, step in enumerate(loc):
         known = (isinstance(data, dict) and step in data) or (isinstance(data, list) and isinstance(step, int) and step < len(data))
         if known:
-            data = data[step]  # type: ignore[index]
+            data = data[step]
         elif position != len(loc) - 1:
             continue
         kept.append(step)

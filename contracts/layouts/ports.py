@@ -6,7 +6,7 @@ Arrows: layouts know contracts; the batch core knows only these Protocols and `r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -77,6 +77,10 @@ class Reader(Protocol):
 
     def read(self, raw: bytes, place: ChunkPlace) -> ReadChunk:
         """Decode strictly, split into fields, bring to canonical text. Never raises for bad content of a record."""
+        ...
+
+    def raw_records(self, raw: bytes, place: ChunkPlace, ordinals: Sequence[int]) -> Sequence[tuple[int, bytes]]:
+        """For each ordinal of this chunk: the record's offset in the file and its bytes as they came, without its newline."""
         ...
 
     def locate(self, raw_record: bytes, field: str) -> int:
