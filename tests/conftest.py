@@ -1,0 +1,34 @@
+"""What every test shares: a quiet environment, one hypothesis profile, and the rule that nothing is skipped."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Examples are the same in every run on CI, so that a red run can be run again; elsewhere they wander.
+settings.register_profile(
+    "renkei",
+    max_examples=60,
+    deadline=None,
+    derandomize=os.environ.get("CI") == "true",
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("renkei")
+
+
+# No test sees the developer's own settings: language, site and fault labels come from the test alone.
+for _name in [name for name in os.environ if name.startswith("RENKEI_") or name in {"LANGUAGE", "LC_ALL", "LC_MESSAGES"}]:
+    del os.environ[_name]
+os.environ["LANG"] = "C.UTF-8"
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A skipped test proves nothing: the run fails on it."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter is not None else []
+    if skipped and session.exitstatus == 0:
+        reporter.write_line(f"{len(skipped)} test(s) were skipped: nothing may be", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
