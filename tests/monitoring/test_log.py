@@ -1,0 +1,59 @@
+"""The log: one line per record whatever stands in the facts, severity by id, text in the language asked for."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from monitoring.log import log, set_up_log, severity
+
+AT = datetime(2026, 11, 19, 16, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    stream = io.StringIO()
+    set_up_log(zone=ZoneInfo("Asia/Tokyo"), stream=stream, now=lambda: AT)
+    yield stream
+    set_up_log()
+
+
+def test_a_line_has_time_id_text_and_facts(lines: io.StringIO) -> None:
+    log("RNK1006E", where="tenant.systems", key="id", event=1, facts=2)
+    assert lines.getvalue() == (
+        '2026-11-20T01:30:00+09:00 RNK1006E tenant.systems: the required key "id" is missing where=tenant.systems key=id event=1 facts=2\n'
+    )
+
+
+@pytest.mark.parametrize("hidden", ["\n", "\r\n", "\x1b[2J", "\x85", "\u2028"])
+def test_nothing_in_a_fact_makes_a_second_line(lines: io.StringIO, hidden: str) -> None:
+    log("RNK1006E", where=f"JUMIN{hidden}2026-11-20 RNK9999I all is well", key="id")
+    assert len(lines.getvalue().splitlines()) == 1
+    assert hidden not in lines.getvalue().removesuffix("\n")
+
+
+def test_a_value_with_spaces_is_quoted(lines: io.StringIO) -> None:
+    log("RNK1006E", where="a", key="住民 \"全件\".csv")
+    assert lines.getvalue().rstrip().endswith('key="住民 \\"全件\\".csv"')
+
+
+def test_json_and_japanese() -> None:
+    stream = io.StringIO()
+    set_up_log(language="ja", zone=UTC, as_json=True, stream=stream, now=lambda: AT)
+    log("RNK1006E", where="a", key="id\n")
+    set_up_log()
+    (line,) = stream.getvalue().splitlines()
+    record = json.loads(line)
+    assert record["id"] == "RNK1006E"
+    assert record["severity"] == "error"
+    assert "必要な項目" in record["text"]
+    assert record["facts"] == {"where": "a", "key": "id\n"}
+
+
+def test_severity_is_the_last_letter() -> None:
+    assert [severity(message_id) for message_id in ("RNK4001I", "RNK4001W", "RNK4001E", "?")] == ["info", "warning", "error", "error"]
