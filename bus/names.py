@@ -268,5 +268,5 @@ def _regex_of(piece: _Piece, index: int) -> str:
 def _sample(piece: _Piece) -> str:
     if not piece.word:
         return piece.text
-    facts: dict[str, str | int] = {"tenant": "332020", "interface": "x", "business_date": "2026-11-20", "any": "x", "name": "x", "stem": "x"}
-    return _print(piece, {**facts, **dict.fromkeys(NUMBERS, 1)})
+    words: dict[str, str | int] = {"tenant": "332020", "business_date": "2026-11-20", **dict.fromkeys(NUMBERS, 1)}
+    return _print(piece, {**dict.fromkeys(WORDS, "x"), **words})
