@@ -1,0 +1,235 @@
+"""Reading a site's configuration and finding every mistake in it at once: file, line, what is wrong, what to do.
+
+Owns: from `site.yaml` to a `LoadedSite`. The form of the files is in `bus.site`; the checks of one tenant in `bus.site_tenant`, those of
+folders and names in `bus.site_places`. `renkei check` shows `check_site`; the node starts with `load_site`, which lets warnings pass.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zoneinfo
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from bus.errors import SiteInvalid
+from bus.site import Batch, Journal, LoadedSite, LoadedTenant, Payloads, Site, Tenant
+from bus.site_adapters import Direction, adapter_settings, installed_adapters
+from bus.site_places import Place, folder_problems, name_problems
+from bus.site_tenant import Known, tenant_problems
+from bus.site_view import Item, suggestion
+from contracts.documents import Document, parse, problems_of, read_document
+from contracts.errors import DocumentInvalid, Problem
+from contracts.registry import Registry
+from contracts.translation import Translation
+from contracts.translation_files import find_translations, load_translations
+
+
+def load_site(folder_or_file: Path) -> LoadedSite:
+    """The checked configuration of a site.
+
+    Args:
+        folder_or_file: `site.yaml` or the folder it stands in.
+
+    Raises:
+        SiteInvalid: there is no `site.yaml`.
+        DocumentInvalid: the configuration has errors; lists all of them, of all its files. Warnings do not stop a site.
+    """
+    found = _Check(_site_file(folder_or_file))
+    errors = [problem for problem in found.problems() if problem.message_id.endswith("E")]
+    if errors:
+        raise DocumentInvalid(errors)
+    assert found.known.registry is not None  # noqa: S101 - no errors
+    site = parse(found.site.document, Site)
+    tenants = {}
+    for document in found.documents:
+        tenant = parse(document, Tenant)
+        digest = _digest(document, tenant, found.known.registry, found.known.translations or {})
+        tenants[tenant.tenant] = LoadedTenant(tenant, digest, document.file)
+    return LoadedSite(site, found.folder, tenants)
+
+
+def check_site(folder_or_file: Path) -> list[Problem]:
+    """Every problem of the site: errors (ids ending in E) and warnings (W), by file and line.
+
+    Raises:
+        SiteInvalid: there is no `site.yaml`.
+    """
+    return _Check(_site_file(folder_or_file)).problems()
+
+
+def registry_of(site: LoadedSite) -> Registry:
+    """The contracts a site knows: the library's and those of its own folders.
+
+    Raises:
+        DocumentInvalid: a contract was changed since the site was loaded, and has errors now.
+    """
+    return Registry.load([site.path(folder) for folder in site.site.contracts])
+
+
+def translations_of(site: LoadedSite, registry: Registry) -> dict[str, Translation]:
+    """The translations a site knows, by name.
+
+    Raises:
+        DocumentInvalid: a translation was changed since the site was loaded, and has errors now.
+    """
+    return load_translations([site.path(folder) for folder in site.site.translations], registry)
+
+
+def _site_file(folder_or_file: Path) -> Path:
+    file = folder_or_file / "site.yaml" if folder_or_file.is_dir() else folder_or_file
+    if not file.is_file():
+        raise SiteInvalid("RNK2001E", path=str(file))
+    return file.resolve()
+
+
+def _digest(document: Document, tenant: Tenant, registry: Registry, translations: Mapping[str, Translation]) -> str:
+    """Over the tenant's file and every contract and translation it names, so that a change in any of them shows."""
+    used = [translations[name] for name in sorted({item.translation for item in tenant.subscriptions if item.translation})]
+    contracts = {interface.contract for interface in tenant.interfaces} | {translation.to for translation in used}
+    lines = [f"tenant {document.digest}", *sorted(f"contract {name} {registry.digest(name)}" for name in contracts)]
+    lines += [f"translation {translation.translation} {translation.digest}" for translation in used]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+@dataclass(slots=True)
+class _Check:
+    """One pass over all files of a site."""
+
+    file: Path
+    site: Item = field(init=False)
+    documents: list[Document] = field(init=False, default_factory=list)
+    known: Known = field(init=False)
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths begin."""
+        return self.file.parent
+
+    def problems(self) -> list[Problem]:
+        """Read everything, check everything; by file and line, each mistake once."""
+        try:
+            self.site = Item.whole(read_document(self.file))
+        except DocumentInvalid as invalid:
+            return list(invalid.problems)
+        found = [*_form(self.site.document, Site), *self._zone(), *self._library(), *self._tenants()]
+        found += self._tenants_agree()
+        order = {document.file: position for position, document in enumerate([self.site.document, *self.documents])}
+        unique = {(str(problem.file), problem.line, problem.column, problem.message_id, str(problem.facts)): problem for problem in found}
+        return sorted(unique.values(), key=lambda problem: (order.get(problem.file, -1), problem.file, problem.line, problem.column))
+
+    def _zone(self) -> Iterator[Problem]:
+        name = self.site.text("time_zone")
+        if name is not None and name not in zoneinfo.available_timezones():
+            yield self.site.problem("RNK2002E", "time_zone", name=name, suggestion=suggestion(name, zoneinfo.available_timezones()))
+
+    def _library(self) -> list[Problem]:
+        """Load contracts and translations; what is wrong with them is the site's trouble too."""
+        self.known = Known(None, None)
+        found: list[Problem] = []
+        folders: dict[str, list[Path]] = {}
+        for key in ("contracts", "translations"):
+            given = [(index, (self.folder / text).resolve()) for index, text in self.site.texts(key)]
+            found += [self.site.problem("RNK2003E", key, index, folder=str(folder)) for index, folder in given if not folder.is_dir()]
+            folders[key] = [folder for _, folder in given if folder.is_dir()]
+        try:
+            registry = Registry.load(folders["contracts"])
+        except DocumentInvalid as invalid:
+            return [*found, *invalid.problems]
+        translations = find_translations(folders["translations"], registry)
+        own = [problem for problem in (*registry.warnings, *translations.problems) if problem.file.is_relative_to(self.folder)]
+        self.known = Known(registry, None if translations.errors else translations.translations)
+        return [*found, *own, *(problem for problem in translations.errors if problem not in own)]
+
+    def _tenants(self) -> list[Problem]:
+        """Read each tenant's file and check it by itself."""
+        found: list[Problem] = []
+        for index, name in self.site.texts("tenants"):
+            file = (self.folder / name).resolve()
+            if any(document.file == file for document in self.documents):
+                found.append(self.site.problem("RNK2005E", "tenants", index, file=name))
+                continue
+            try:
+                document = read_document(file)
+            except OSError as error:
+                found.append(self.site.problem("RNK2004E", "tenants", index, file=str(file), reason=error.strerror or str(error)))
+            except DocumentInvalid as invalid:
+                found += invalid.problems
+            else:
+                self.documents.append(document)
+                found += _form(document, Tenant)
+                found += tenant_problems(Item.whole(document), self.known)
+        return found
+
+    def _tenants_agree(self) -> Iterator[Problem]:
+        """What only the tenants together can get wrong: codes, folders, names."""
+        first: dict[str, Item] = {}
+        tenants: list[tuple[str, Item]] = []
+        for document in self.documents:
+            tenant = Item.whole(document)
+            code = tenant.text("tenant") or document.file.stem
+            if code in first:
+                yield tenant.problem("RNK2006E", "tenant", code=code, other=str(first[code].document.file))
+            first.setdefault(code, tenant)
+            tenants.append((code, tenant))
+        places: list[Place] = []
+        for code, tenant in tenants:
+            for endpoint in tenant.items("endpoints"):
+                yield from self._endpoint(code, tenant, endpoint, places)
+        yield from folder_problems(places, list(self._own_folders()))
+        folders = {(place.tenant, place.endpoint.text("id") or ""): place.folder for place in places}
+        yield from name_problems(tenants, self.known, folders)
+
+    def _endpoint(self, code: str, tenant: Item, endpoint: Item, places: list[Place]) -> Iterator[Problem]:
+        """Check an endpoint's settings with its adapter; note the folder, if it has one."""
+        name = endpoint.text("id")
+        used = {
+            "source": any(item.text("endpoint") == name for item in tenant.items("interfaces")),
+            "sink": any(item.text("endpoint") == name for item in tenant.items("subscriptions")),
+        }
+        if used["source"] and used["sink"]:
+            yield endpoint.problem("RNK2124E", "id", id=name)
+            return
+        direction: Direction = "source" if used["source"] else "sink"
+        yield from _settings(endpoint, direction if any(used.values()) else None)
+        folder = endpoint.part("settings").text("folder")
+        if folder is not None:
+            way = {"source": "in", "sink": "out"}[direction] if any(used.values()) else ""
+            places.append(Place(code, endpoint, (self.folder / folder).resolve(), way))
+
+    def _own_folders(self) -> Iterator[tuple[Item, str, Path]]:
+        """The folders that belong to the bus itself."""
+        journal = self.site.part("journal").text("file") or Journal().file
+        payloads = self.site.part("payloads").text("folder") or Payloads().folder
+        work = self.site.part("batch").text("work_folder") or Batch().work_folder
+        own = (("journal", "file", Path(journal).parent), ("payloads", "folder", Path(payloads)), ("batch", "work_folder", Path(work)))
+        for part, key, folder in own:
+            yield self.site.part(part), key, (self.folder / folder).resolve()
+
+
+def _form(document: Document, model: type[Site] | type[Tenant]) -> list[Problem]:
+    try:
+        model.model_validate(document.data)
+    except ValidationError as error:
+        return list(problems_of(document, error, model))
+    return []
+
+
+def _settings(endpoint: Item, direction: Direction | None) -> Iterator[Problem]:
+    """What the endpoint's adapter says of its settings; only whether there is such an adapter, when nothing uses the endpoint."""
+    name, settings = endpoint.text("adapter") or "files", endpoint.data.get("settings")
+    try:
+        adapter = adapter_settings(name)
+        if direction is not None:
+            model = adapter.settings_model(direction)
+            model.model_validate(settings)
+    except LookupError:
+        known = installed_adapters()
+        yield endpoint.problem("RNK2123E", "adapter", name=name, suggestion=suggestion(name, known), known=", ".join(known))
+    except (ImportError, AttributeError) as error:
+        yield endpoint.problem("RNK2125E", "adapter", name=name, reason=str(error))
+    except ValidationError as error:
+        if isinstance(settings, dict):
+            yield from problems_of(endpoint.document, error, model, (*endpoint.path, "settings"))

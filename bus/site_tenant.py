@@ -1,0 +1,213 @@
+"""What one municipality's file must satisfy beyond its form: every name leads somewhere, every flow makes sense.
+
+Owns: the checks inside one `tenants/<code>.yaml`. Folders and file names, which tenants may share, are in `bus.site_places`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, time
+from itertools import pairwise
+from typing import Final
+
+from pydantic import ValidationError
+
+from bus.site_view import Item, suggestion
+from contracts.errors import Problem
+from contracts.layouts.model import Layout, XmlLayout
+from contracts.model import Condition, Contract, fields_in
+from contracts.registry import Registry
+from contracts.translation import Translation
+
+_DAY_MINUTES: Final = 24 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What names may lead to. None: could not be loaded, which is reported elsewhere; then nothing is said about it."""
+
+    registry: Registry | None
+    translations: Mapping[str, Translation] | None
+
+    def contract(self, name: str | None) -> Contract | None:
+        """The contract, if there is one of that name."""
+        if self.registry is None or name is None or name not in self.registry.names():
+            return None
+        return self.registry.contract(name)
+
+    def layout(self, contract: str | None, layout: str | None) -> Layout | None:
+        """The layout, if the contract has one of that name."""
+        if self.registry is None or contract is None or contract not in self.registry.names():
+            return None
+        return self.registry.layouts(contract).get(layout or "")
+
+
+def tenant_problems(tenant: Item, known: Known) -> Iterator[Problem]:
+    """Everything wrong inside one tenant's file, apart from folders and file names."""
+    yield from _code(tenant)
+    by_kind = {kind: _by_id(tenant, kind) for kind in ("systems", "endpoints", "interfaces", "subscriptions")}
+    yield from _twice(tenant)
+    for endpoint in tenant.items("endpoints"):
+        yield from _reference(endpoint, "system", by_kind["systems"], "RNK2102E")
+    for interface in tenant.items("interfaces"):
+        yield from _interface(interface, by_kind, known)
+    for subscription in tenant.items("subscriptions"):
+        yield from _subscription(subscription, by_kind, known)
+    yield from _unused(tenant)
+
+
+def _by_id(tenant: Item, kind: str) -> dict[str, Item]:
+    return {name: item for item in reversed(tenant.items(kind)) if (name := item.text("id"))}
+
+
+def _code(tenant: Item) -> Iterator[Problem]:
+    code = tenant.text("tenant")
+    if code is None or len(code) != 6 or not (code.isascii() and code.isdigit()):
+        return
+    weighted = sum(int(digit) * weight for digit, weight in zip(code, (6, 5, 4, 3, 2), strict=False))
+    expected = code[:5] + str(11 - weighted % 11)[-1]
+    if code != expected:
+        yield tenant.problem("RNK2101E", "tenant", code=code, expected=expected)
+    if tenant.document.file.stem != code:
+        yield tenant.problem("RNK2120W", "tenant", code=code, file=tenant.document.file.name)
+
+
+def _twice(tenant: Item) -> Iterator[Problem]:
+    for kind in ("systems", "endpoints", "interfaces", "subscriptions"):
+        first: dict[str, Item] = {}
+        for item in tenant.items(kind):
+            name = item.text("id")
+            if name in first:
+                yield item.problem("RNK2103E", "id", kind=kind, id=name, first_line=first[name].line("id"))
+            elif name:
+                first[name] = item
+
+
+def _reference(item: Item, key: str, known: Mapping[str, object], message_id: str) -> Iterator[Problem]:
+    name = item.text(key)
+    if name is not None and name not in known:
+        yield item.problem(message_id, key, name=name, suggestion=suggestion(name, known), known=", ".join(known))
+
+
+def _contract_and_layout(item: Item, contract: str | None, known: Known) -> Iterator[Problem]:
+    """`item` names a layout of `contract`."""
+    registry, layout = known.registry, item.text("layout")
+    if registry is None or contract is None or layout is None or contract not in registry.names():
+        return
+    layouts = registry.layouts(contract)
+    if layout not in layouts:
+        names = ", ".join(layouts)
+        yield item.problem("RNK2106E", "layout", contract=contract, name=layout, suggestion=suggestion(layout, layouts), known=names)
+
+
+def _interface(item: Item, by_kind: Mapping[str, Mapping[str, Item]], known: Known) -> Iterator[Problem]:
+    yield from _reference(item, "endpoint", by_kind["endpoints"], "RNK2104E")
+    contract = item.text("contract")
+    if known.registry is not None:
+        names = dict.fromkeys(known.registry.names())
+        yield from _reference(item, "contract", names, "RNK2105E")
+    yield from _contract_and_layout(item, contract, known)
+    if isinstance(known.layout(contract, item.text("layout")), XmlLayout):
+        yield item.problem("RNK2107E", "layout", name=item.text("layout"))
+    yield from _window(item)
+
+
+def _window(item: Item) -> Iterator[Problem]:
+    window = item.part("window")
+    if not window.data and item.text("day_ends") is None:
+        return
+    start, end = window.text("start") or "20:00", window.text("end") or "06:00"
+    day_ends = item.text("day_ends") or "12:00"
+    try:
+        opens, closes, turns = (_minutes(clock) for clock in (start, end, day_ends))
+    except ValueError:
+        return
+    if 0 < (turns - opens) % _DAY_MINUTES < ((closes - opens) % _DAY_MINUTES or _DAY_MINUTES):
+        yield item.problem("RNK2108E", "window" if window.data else "day_ends", start=start, end=end, day_ends=day_ends)
+
+
+def _minutes(clock: str) -> int:
+    at = time.fromisoformat(clock)
+    return at.hour * 60 + at.minute
+
+
+def _subscription(item: Item, by_kind: Mapping[str, Mapping[str, Item]], known: Known) -> Iterator[Problem]:
+    yield from _reference(item, "system", by_kind["systems"], "RNK2102E")
+    yield from _reference(item, "endpoint", by_kind["endpoints"], "RNK2104E")
+    yield from _reference(item, "interface", by_kind["interfaces"], "RNK2110E")
+    interface = by_kind["interfaces"].get(item.text("interface") or "")
+    yield from _systems(item, interface, by_kind["endpoints"])
+    source = interface.text("contract") if interface else None
+    yield from _filter(item, known.contract(source))
+    yield from _translation(item, source, known)
+    yield from _validity(item)
+    retry = item.part("retry").data
+    first, most = retry.get("first_seconds", 5.0), retry.get("most_seconds", 900.0)
+    if isinstance(first, int | float) and isinstance(most, int | float) and most < first:
+        yield item.problem("RNK2119W", "retry", first=first, most=most)
+
+
+def _systems(item: Item, interface: Item | None, endpoints: Mapping[str, Item]) -> Iterator[Problem]:
+    system = item.text("system")
+    endpoint = endpoints.get(item.text("endpoint") or "")
+    owner = endpoint.text("system") if endpoint else None
+    if system and owner and owner != system:
+        yield item.problem("RNK2111E", "endpoint", name=item.text("endpoint"), owner=owner, system=system)
+    source = endpoints.get(interface.text("endpoint") or "") if interface else None
+    if system and source and source.text("system") == system:
+        yield item.problem("RNK2112E", "system", system=system, interface=item.text("interface"))
+
+
+def _filter(item: Item, contract: Contract | None) -> Iterator[Problem]:
+    if contract is None or "filter" not in item.data:
+        return
+    try:
+        used = fields_in(Condition.model_validate(item.data["filter"]))
+    except ValidationError:
+        return
+    for name in sorted(used - set(contract.names)):
+        near = suggestion(name, contract.names)
+        yield item.problem("RNK2113E", "filter", "fields", name, name=name, contract=contract.contract, suggestion=near)
+
+
+def _translation(item: Item, source: str | None, known: Known) -> Iterator[Problem]:
+    name = item.text("translation")
+    if name is None:
+        yield from _contract_and_layout(item, source, known)
+        return
+    if known.translations is None:
+        return
+    yield from _reference(item, "translation", known.translations, "RNK2114E")
+    translation = known.translations.get(name)
+    if translation is None:
+        return
+    if source is not None and translation.from_ != source:
+        yield item.problem("RNK2115E", "translation", name=name, takes=translation.from_, contract=source)
+    yield from _contract_and_layout(item, translation.to, known)
+
+
+def _validity(item: Item) -> Iterator[Problem]:
+    days: list[date] = []
+    for key in ("valid_from", "valid_until"):
+        day = item.text(key)
+        if day is None:
+            continue
+        try:
+            days.append(date.fromisoformat(day))
+        except ValueError:
+            yield item.problem("RNK2116E", key, day=day)
+    for first, last in pairwise(days):
+        if first > last:
+            yield item.problem("RNK2117E", "valid_until", valid_from=first, valid_until=last)
+
+
+def _unused(tenant: Item) -> Iterator[Problem]:
+    named = [item.text("endpoint") for kind in ("interfaces", "subscriptions") for item in tenant.items(kind)]
+    for endpoint in tenant.items("endpoints"):
+        if (name := endpoint.text("id")) and name not in named:
+            yield endpoint.problem("RNK2121W", "id", id=name)
+    wanted = [item.text("interface") for item in tenant.items("subscriptions")]
+    for interface in tenant.items("interfaces"):
+        if (name := interface.text("id")) and name not in wanted:
+            yield interface.problem("RNK2122W", "id", id=name)
