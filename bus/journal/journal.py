@@ -1,0 +1,35 @@
+"""The journal: the only truth about what came, what was made of it, and what left.
+
+Owns: nothing of its own; it puts the roles together over one database. Whoever needs less takes a port of `bus.ports`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bus.journal.accept import SqlAcceptJournal
+from bus.journal.database import Synchronous, open_database
+from bus.journal.deliver import SqlDeliverJournal
+from bus.journal.operate import SqlOperateJournal
+from bus.journal.query import SqlQueryJournal
+from bus.ports import Clock
+
+
+class SqlJournal(SqlAcceptJournal, SqlDeliverJournal, SqlOperateJournal, SqlQueryJournal):
+    """The four roles over one SQL database. Safe to use from several threads of one process."""
+
+    @staticmethod
+    def open(url_or_path: str | Path, clock: Clock, *, synchronous: Synchronous = "FULL") -> SqlJournal:
+        """Open the journal, making or migrating its database. A path means an SQLite file.
+
+        `synchronous="OFF"` gives up durability: only for the test that shows that the durability test can fail.
+
+        Raises:
+            JournalUnavailable: the database cannot be opened, written or migrated.
+            JournalError: it was written by a newer version of the bus.
+        """
+        return SqlJournal(open_database(url_or_path, synchronous=synchronous), clock)
+
+    def close(self) -> None:
+        """Close every connection. Closing twice is fine."""
+        self._database.close()

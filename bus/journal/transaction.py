@@ -1,0 +1,84 @@
+"""One write transaction of the journal: its instant, the numbers it gives out, the entries it appends.
+
+Owns: the counters and `journal_entries`. Whoever changes the journal does it through a `Transaction` and appends what changed, so that
+the change and its entry are committed together or not at all. The sequence of a tenant has no gaps, because a number that is not
+committed is given out again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from enum import StrEnum
+
+from sqlalchemy import Connection, insert, update
+
+from bus.journal.database import Database
+from bus.journal.tables import counters, entries
+from bus.message import JournalEntry
+from bus.ports import Clock
+
+
+class EntryKind(StrEnum):
+    """What the journal itself appends. `note` adds other kinds; it cannot use these."""
+
+    BEGUN = "begun"
+    BEGUN_AGAIN = "begun_again"
+    """an unfinished message starts over: it was cut or configured otherwise before"""
+    CHUNK_DONE = "chunk_done"
+    ACCEPTED = "accepted"
+    HELD = "held"
+    REFUSED = "refused"
+    RECEIVED = "received"
+    """a receipt"""
+    ROUTED = "routed"
+    CLAIMED = "claimed"
+    UNCLAIMED = "unclaimed"
+    CHUNKS_WRITTEN = "chunks_written"
+    READY_TO_PUBLISH = "ready_to_publish"
+    DELIVERED = "delivered"
+    DELIVERED_WITH_REFUSALS = "delivered_with_refusals"
+    ATTEMPT_FAILED = "attempt_failed"
+    GIVEN_UP = "given_up"
+    QUARANTINED = "quarantined"
+    RELEASED = "released"
+    SKIPPED = "skipped"
+    SENT_AGAIN = "sent_again"
+    CLOCK_WENT_BACK = "clock_went_back"
+
+
+class Transaction:
+    """A write transaction at one instant. Use only inside `begin`."""
+
+    def __init__(self, connection: Connection, now_us: int) -> None:
+        self.connection = connection
+        self.now_us = now_us
+
+    def next(self, tenant: str, counter: str) -> int:
+        """The next number of a tenant's counter, from 1."""
+        own = (counters.c.tenant == tenant) & (counters.c.name == counter)
+        value = self.connection.scalar(update(counters).where(own).values(value=counters.c.value + 1).returning(counters.c.value))
+        if value is None:
+            value = 1
+            self.connection.execute(insert(counters).values(tenant=tenant, name=counter, value=value))
+        return int(value)
+
+    def append(self, tenant: str, kind: str, subject: str, facts: Mapping[str, object]) -> JournalEntry:
+        """Append an entry. `facts` hold JSON values: ids, counts and ordinals, never a personal identifier."""
+        entry = JournalEntry(tenant, self.next(tenant, "entry"), str(kind), subject, dict(facts), self.now_us)
+        row = {"tenant": tenant, "sequence": entry.sequence, "kind": entry.kind, "subject": subject, "facts": entry.facts}
+        self.connection.execute(insert(entries).values(**row, at_us=self.now_us))
+        return entry
+
+
+class JournalRole:
+    """What each role of the journal stands on: the database and the clock."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    @contextmanager
+    def _begin(self) -> Iterator[Transaction]:
+        with self._database.write() as connection:
+            yield Transaction(connection, self._clock.now_us())
