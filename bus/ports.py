@@ -370,7 +370,8 @@ class Sink(Protocol):
         """Begin under temporary names of this delivery and fence; leftovers of older fences are removed.
 
         Raises:
-            Transient: the place cannot be reached or written now. Permanent: a final name is already there, not taken by its receiver.
+            Transient: the place cannot be reached or written now, or a final name is still there, not yet taken by its receiver.
+            Permanent: trying again cannot help (no right to write, a name that cannot be).
         """
         ...
 
