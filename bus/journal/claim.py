@@ -35,9 +35,9 @@ def settle_clock(transaction: Transaction) -> None:
     """
     now_us = transaction.now_us
     ahead = (deliveries.c.claimable_at_us.is_not(None), deliveries.c.armed_at_us > now_us)
-    tenants = transaction.connection.scalars(select(deliveries.c.tenant).where(*ahead).distinct()).all()
-    if not tenants:
+    if transaction.connection.scalar(select(deliveries.c.serial).where(*ahead).limit(1)) is None:
         return
+    tenants = transaction.connection.scalars(select(deliveries.c.tenant).where(*ahead).distinct()).all()
     waits_until = deliveries.c.claimable_at_us - deliveries.c.armed_at_us + now_us
     leased = deliveries.c.lease_until_us.is_not(None)
     shifted = {"claimable_at_us": waits_until, "armed_at_us": now_us}

@@ -45,7 +45,7 @@ counters: Final = Table(
 
 turns: Final = Table("turns", metadata, _text("tenant"), _number("turn"), PrimaryKeyConstraint("tenant", name="pk_turns"))
 """When each tenant was last served by a claim: the lowest turn is served next."""
-Index("ix_turns_turn", turns.c.turn)
+Index("ix_turns_turn", turns.c.turn, turns.c.tenant)
 
 messages: Final = Table(
     "messages",
@@ -177,7 +177,9 @@ Index("ix_deliveries_armed", deliveries.c.armed_at_us, sqlite_where=_claimable, 
 Index("ix_deliveries_owner", deliveries.c.owner, sqlite_where=_owned, postgresql_where=_owned)
 Index("ix_deliveries_created", deliveries.c.created_at_us, deliveries.c.serial)
 Index("ix_deliveries_tenant", deliveries.c.tenant, deliveries.c.created_at_us, deliveries.c.serial)
-Index("ix_deliveries_subscription", deliveries.c.subscription, deliveries.c.tenant, deliveries.c.created_at_us, deliveries.c.serial)
+Index("ix_deliveries_subscription", deliveries.c.subscription, deliveries.c.created_at_us, deliveries.c.serial)
+_of_subscription = (deliveries.c.tenant, deliveries.c.subscription, deliveries.c.created_at_us, deliveries.c.serial)
+Index("ix_deliveries_tenant_subscription", *_of_subscription)
 Index("ix_deliveries_state", deliveries.c.state, deliveries.c.created_at_us, deliveries.c.serial)
 Index("ix_deliveries_tenant_state", deliveries.c.tenant, deliveries.c.state, deliveries.c.created_at_us, deliveries.c.serial)
 
@@ -213,12 +215,9 @@ quarantine: Final = Table(
     ForeignKeyConstraint(["tenant", "message"], ["messages.tenant", "messages.serial"], name="fk_quarantine_message"),
     ForeignKeyConstraint(["tenant", "delivery"], ["deliveries.tenant", "deliveries.serial"], name="fk_quarantine_delivery"),
 )
-_open = text("state = 'open'")
-Index(
-    "ix_quarantine_open", quarantine.c.tenant, quarantine.c.kind, quarantine.c.records, sqlite_where=_open, postgresql_where=_open
-)
+Index("ix_quarantine_records", quarantine.c.state, quarantine.c.tenant, quarantine.c.kind, quarantine.c.records)
 Index("ix_quarantine_created", quarantine.c.state, quarantine.c.created_at_us, quarantine.c.serial)
-Index("ix_quarantine_tenant", quarantine.c.tenant, quarantine.c.created_at_us, quarantine.c.serial)
+Index("ix_quarantine_tenant", quarantine.c.tenant, quarantine.c.state, quarantine.c.created_at_us, quarantine.c.serial)
 Index("ix_quarantine_message", quarantine.c.tenant, quarantine.c.message)
 Index("ix_quarantine_delivery", quarantine.c.tenant, quarantine.c.delivery)
 
