@@ -1,0 +1,69 @@
+"""Exit codes of `renkei`: what a job scheduler reads. Part of the product's surface: a code never changes its meaning.
+
+Owns: the codes, and which code an error or an outcome has. `docs/cli.md` lists them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Any, Final
+
+from contracts.errors import ContractUnknown, RenkeiError
+
+
+class ExitCode(IntEnum):
+    """How a command ended."""
+
+    NORMAL = 0
+    USAGE = 2
+    """the command line itself is wrong; nothing was done"""
+    NODE = 3
+    """the site's node or journal could not be reached, or another process runs the site; nothing was done"""
+    WARNING = 4
+    """done, but a person should look: rejected or refused records, a duplicate, a held revision, warnings of a check"""
+    NOT_FOUND = 5
+    """no such message, delivery, quarantine entry, contract, file or site"""
+    WAITED = 6
+    """`--timeout-seconds` passed; the work goes on"""
+    ABNORMAL = 8
+    """refused, given up, problems found, or an unexpected error"""
+    INTERRUPTED = 130
+
+
+class NothingThere(RenkeiError):
+    """What the command was pointed at does not exist."""
+
+
+class WaitedTooLong(RenkeiError):
+    """The wait ran out; the work itself goes on."""
+
+
+_BY_KIND: Final[Mapping[str, ExitCode]] = {
+    "NotFound": ExitCode.NOT_FOUND,
+    "NodeBusy": ExitCode.NODE,
+    "JournalUnavailable": ExitCode.NODE,
+}
+"""By name, so that showing an error never imports the part of the bus that may be what is broken."""
+
+
+def of_error(error: RenkeiError) -> ExitCode:
+    """The exit code of an error."""
+    if isinstance(error, NothingThere | ContractUnknown):
+        return ExitCode.NOT_FOUND
+    if isinstance(error, WaitedTooLong):
+        return ExitCode.WAITED
+    kinds = (_BY_KIND.get(kind.__name__) for kind in type(error).__mro__)
+    return next((code for code in kinds if code is not None), ExitCode.ABNORMAL)
+
+
+def of_progress(progress: Mapping[str, Any]) -> ExitCode:
+    """The exit code of a finished intake, from its receipt, message and deliveries (`Operations.intake_progress`)."""
+    outcome = str((progress.get("receipt") or {}).get("outcome", ""))
+    states = {str(delivery["state"]) for delivery in progress.get("deliveries") or []}
+    if outcome == "refused" or "quarantined" in states:
+        return ExitCode.ABNORMAL
+    rejected = ((progress.get("message") or {}).get("rejected") or {}).get("records", 0)
+    if outcome in {"duplicate", "held"} or rejected or "delivered_with_refusals" in states:
+        return ExitCode.WARNING
+    return ExitCode.NORMAL if outcome == "accepted" else ExitCode.ABNORMAL

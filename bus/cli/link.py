@@ -1,0 +1,126 @@
+"""The command line's only way to a site: the operations that a node offers.
+
+Owns: the Protocol `Operations` as commands use it, and the calls into `bus.node`. Loaded when first needed: most commands that only
+read contracts never start the bus.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from bus.cli.exits import NothingThere
+
+Row = Mapping[str, Any]
+"""A dataclass of `bus.message` as JSON: enums as text, `Totals` as `{"records", "sums"}`."""
+
+
+class Operations(Protocol):
+    """What a command may ask of a site. Raises the errors of `bus.errors`; `NotFound` for an id that is not there."""
+
+    def submit(self, path: Path, interface: str | None = None, tenant: str | None = None) -> Row:
+        """Hand a file in. Returns `{"intake": id}`."""
+        ...
+
+    def intake_progress(self, intake: str) -> Row:
+        """`stage`, `done` and `total` (records), `finished`, `receipt`, `message`, `deliveries`."""
+        ...
+
+    def messages(
+        self,
+        tenant: str | None = None,
+        interface: str | None = None,
+        business_date: str | None = None,
+        state: str | None = None,
+        limit: int = 100,
+    ) -> Sequence[Row]:
+        """Newest first."""
+        ...
+
+    def trace(self, message: str) -> Row:
+        """One message end to end: `message`, `receipts`, `chunks`, `deliveries`, `quarantine`, `entries`."""
+        ...
+
+    def deliveries(
+        self,
+        tenant: str | None = None,
+        subscription: str | None = None,
+        message: str | None = None,
+        state: str | None = None,
+        limit: int = 100,
+    ) -> Sequence[Row]:
+        """Newest first."""
+        ...
+
+    def resend(self, message: str, subscription: str) -> Row:
+        """Make one more delivery of an accepted message to one subscription."""
+        ...
+
+    def quarantine_list(
+        self,
+        tenant: str | None = None,
+        kind: str | None = None,
+        message: str | None = None,
+        state: str | None = "open",
+        limit: int = 100,
+    ) -> Sequence[Row]:
+        """Newest first; `state` None: released and skipped ones too."""
+        ...
+
+    def quarantine_show(self, quarantine_id: str, limit: int = 20) -> Row:
+        """The entry, with up to `limit` records (masked) and their reasons."""
+        ...
+
+    def quarantine_export(self, quarantine_id: str, path: Path) -> Row:
+        """Write the entry's records to a file. Returns `{"path", "records"}`."""
+        ...
+
+    def quarantine_release(self, quarantine_id: str) -> Row:
+        """Let it go on: a delivery is due again, a held revision is accepted."""
+        ...
+
+    def quarantine_skip(self, quarantine_id: str) -> Row:
+        """Give it up for good, so that later deliveries may go."""
+        ...
+
+    def status(self) -> Row:
+        """The node at a glance."""
+        ...
+
+
+def site_folder(folder: Path) -> Path:
+    """The folder, when a site is in it.
+
+    Raises:
+        NothingThere: no `site.yaml` there.
+    """
+    if not (folder / "site.yaml").is_file():
+        raise NothingThere("RNK6003E", folder=str(folder.absolute()))
+    return folder
+
+
+def open_operations(folder: Path) -> AbstractContextManager[Operations]:
+    """The operations of the site in `folder`: over its running node, or in this process when none runs."""
+    opened = import_module("bus.node").open_operations(site_folder(folder))
+    return cast("AbstractContextManager[Operations]", opened)
+
+
+def serve(folder: Path) -> None:
+    """Run the site's node in this process until SIGTERM or SIGINT.
+
+    Raises:
+        NothingThere: no site in the folder. NodeBusy: another process runs it. SiteInvalid, DocumentInvalid: see `renkei check`.
+    """
+    import_module("bus.node").serve(site_folder(folder))
+
+
+def running(folder: Path) -> AbstractContextManager[Operations]:
+    """Run the site's node in this process for as long as the context lasts, and act on it.
+
+    Raises:
+        as `serve`.
+    """
+    return cast("AbstractContextManager[Operations]", import_module("bus.node").running(site_folder(folder)))

@@ -1,0 +1,109 @@
+"""Commands about what waits for a person: `quarantine list|show|export|release|skip`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bus.cli import show
+from bus.cli.night import QUARANTINE, Json, Limit, TenantFilter
+from bus.cli.session import session_of
+from bus.message import QuarantineKind
+
+EntryId = Annotated[str, typer.Argument(help="Id of the quarantine entry, e.g. 332020-q3.")]
+
+RECORDS: show.Columns = [
+    ("line", "line"),
+    ("byte", "byte"),
+    ("field", "field"),
+    ("rule", "rule"),
+    ("severity", "severity"),
+    ("value", "value"),
+    ("reason", "text"),
+]
+
+
+def commands() -> typer.Typer:
+    """The group `quarantine`."""
+    group = typer.Typer(no_args_is_help=True, help="What waits for a person. Rejected records, refused files, deliveries given up.")
+    group.command("list")(list_entries)
+    group.command("show")(show_entry)
+    for command in (export, release, skip):
+        group.command()(command)
+    return group
+
+
+def list_entries(
+    context: typer.Context,
+    tenant: TenantFilter = None,
+    kind: Annotated[QuarantineKind | None, typer.Option(help="Only this kind.")] = None,
+    message: Annotated[str | None, typer.Option(help="Only entries of this message.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Released and skipped ones too.")] = False,
+    limit: Limit = 100,
+    json_too: Json = False,
+) -> None:
+    """List what stands in quarantine."""
+    session = session_of(context)
+    with session.operations() as operations:
+        state = None if everything else "open"
+        found = operations.quarantine_list(tenant, kind.value if kind else None, message, state, limit)
+    show.rows(session, found, QUARANTINE, json_too=json_too)
+
+
+def show_entry(
+    context: typer.Context,
+    entry: EntryId,
+    limit: Annotated[int, typer.Option(min=0, max=10_000, help="At most this many records.")] = 20,
+    json_too: Json = False,
+) -> None:
+    """Show one entry. Its reason, and its records with every broken rule; personal values are masked."""
+    session = session_of(context)
+    with session.operations() as operations:
+        found = dict(operations.quarantine_show(entry, limit))
+    if json_too:
+        show.as_json(session, found)
+        return
+    records = found.pop("records_shown", None) or found.pop("violations", None) or []
+    show.facts(session, found)
+    if records:
+        show.rows(session, records, RECORDS, json_too=False, title="records")
+
+
+def export(
+    context: typer.Context,
+    entry: EntryId,
+    file: Annotated[Path, typer.Argument(help="Where to write the records, as they came. Must not exist yet.")],
+    json_too: Json = False,
+) -> None:
+    """Write an entry's records to a file. They are unmasked, to be corrected and sent again; the journal notes it."""
+    session = session_of(context)
+    with session.operations() as operations:
+        written = operations.quarantine_export(entry, file.absolute())
+    if json_too:
+        show.as_json(session, written)
+    else:
+        show.say(session, "RNK6020I", entry=entry, file=str(written["path"]), records=f"{written['records']:,}")
+
+
+def release(context: typer.Context, entry: EntryId, json_too: Json = False) -> None:
+    """Let an entry go on. A delivery that was given up becomes due again, a held revision is accepted."""
+    session = session_of(context)
+    with session.operations() as operations:
+        released = operations.quarantine_release(entry)
+    if json_too:
+        show.as_json(session, released)
+    else:
+        show.say(session, "RNK6021I", entry=entry)
+
+
+def skip(context: typer.Context, entry: EntryId, json_too: Json = False) -> None:
+    """Give an entry up for good. Later deliveries of the same order may go then."""
+    session = session_of(context)
+    with session.operations() as operations:
+        skipped = operations.quarantine_skip(entry)
+    if json_too:
+        show.as_json(session, skipped)
+    else:
+        show.say(session, "RNK6022I", entry=entry)

@@ -1,0 +1,56 @@
+"""What one run of the command carries: language, site folder, where to write, how to wait.
+
+Owns: `Session`, handed to every command as the context's object. Tests make their own, with an Operations of their own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from bus.cli.link import Operations, open_operations
+from contracts.messages import Language
+
+WIDE_COLUMNS = 400
+"""Width when nobody looks at a terminal: a log or a pipe must get every value whole."""
+
+
+def _console(*, stderr: bool) -> Console:
+    console = Console(stderr=stderr, highlight=False)
+    if not console.is_terminal:
+        console.width = WIDE_COLUMNS
+    return console
+
+
+@dataclass(frozen=True)
+class Session:
+    """One run. `opens` gives the operations of a site; `pause` waits that many seconds between two looks."""
+
+    language: Language
+    folder: Path
+    out: Console = field(default_factory=lambda: _console(stderr=False))
+    err: Console = field(default_factory=lambda: _console(stderr=True))
+    opens: Callable[[Path], AbstractContextManager[Operations]] = open_operations
+    pause: Callable[[float], None] = time.sleep
+    now: Callable[[], float] = time.monotonic
+
+    def operations(self) -> AbstractContextManager[Operations]:
+        """The operations of the site, closed on leaving.
+
+        Raises:
+            NothingThere: no site in the folder. NodeBusy, JournalUnavailable, SiteInvalid: as the node says.
+        """
+        return self.opens(self.folder)
+
+
+def session_of(context: typer.Context) -> Session:
+    """The run that a command belongs to."""
+    session = context.find_object(Session)
+    assert session is not None  # noqa: S101 - main always passes one
+    return session

@@ -1,0 +1,153 @@
+"""How rows, facts and errors are shown: tables for people, JSON for programs, one line per error with its id.
+
+Owns: formatting only. Values arrive masked; nothing here decides what may be seen.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bus.cli.language import word
+from bus.cli.session import Session
+from contracts.errors import DocumentInvalid, Problem, RenkeiError
+from contracts.messages import Language, action, text
+
+Reading = Callable[[Mapping[str, Any]], object]
+Columns = Sequence[tuple[str, str | Reading]]
+"""Column by column: the word that heads it, and the key of the row or how to read the value."""
+
+
+def as_json(session: Session, value: object) -> None:
+    """One JSON document on standard output."""
+    session.out.file.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+
+
+def rows(session: Session, found: Iterable[Mapping[str, Any]], columns: Columns, *, json_too: bool, title: str = "") -> None:
+    """A list: a JSON array, or a table; a word instead of an empty table."""
+    listed = list(found)
+    if json_too:
+        as_json(session, listed)
+        return
+    if title:
+        session.out.print(Text(word(title, session.language), style="bold"))
+    if not listed:
+        session.out.print(word("nothing", session.language))
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    samples = [[_read(row, how) for _, how in columns] for row in listed]
+    for index, (heading, _) in enumerate(columns):
+        numeric = all(isinstance(values[index], int) for values in samples)
+        table.add_column(word(heading, session.language), justify="right" if numeric else "left", overflow="fold")
+    for values in samples:
+        table.add_row(*(Text(cell(value, session.language)) for value in values))
+    session.out.print(table)
+
+
+def facts(session: Session, found: Mapping[str, object]) -> None:
+    """Name and value, one a line."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for name, value in found.items():
+        table.add_row(word(name, session.language), Text(cell(value, session.language)))
+    session.out.print(table)
+
+
+def _read(row: Mapping[str, Any], how: str | Reading) -> object:
+    return row.get(how, "") if isinstance(how, str) else how(row)
+
+
+def cell(value: object, language: Language) -> str:
+    """A value as text: numbers grouped, absent as nothing, states and kinds in the language."""
+    if isinstance(value, bool):
+        return word("yes" if value else "no", language)
+    if isinstance(value, int | float):
+        return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={cell(part, language)}" for name, part in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(cell(part, language) for part in value)
+    return "" if value is None else word(f"value.{value}", language).removeprefix("value.")
+
+
+def moment(us: int | None) -> str:
+    """UTC microseconds as local time to the second, with its offset; nothing for none."""
+    if us is None:
+        return ""
+    return datetime.fromtimestamp(us / 1_000_000, UTC).astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+def count(name: str) -> Reading:
+    """Reads the number of records of the totals under `name`."""
+    return lambda row: int((row.get(name) or {}).get("records", 0))
+
+
+def at(name: str) -> Reading:
+    """Reads the time under `name` as local time."""
+    return lambda row: moment(row.get(name))
+
+
+def within(*names: str) -> Reading:
+    """Reads a value some levels down; nothing when a level is missing."""
+
+    def read(row: Mapping[str, Any]) -> object:
+        value: Any = row
+        for name in names:
+            value = value.get(name) if isinstance(value, Mapping) else None
+        return value
+
+    return read
+
+
+def say(session: Session, message_id: str, /, **found: object) -> None:
+    """One message with its id on standard output, and what to do on the next line."""
+    _line(session.out, message_id, text(message_id, session.language, **found), action(message_id, session.language, **found))
+
+
+def warn(session: Session, message_id: str, /, **found: object) -> None:
+    """The same on standard error."""
+    _line(session.err, message_id, text(message_id, session.language, **found), action(message_id, session.language, **found))
+
+
+def problem(console: Console, found: Problem, language: Language) -> None:
+    """A mistake in a document at its place, and what to do."""
+    place = f"{found.file}:{found.line}:{found.column}"
+    _line(console, f"{place}: {found.message_id}", found.text(language), found.action(language))
+
+
+def problem_facts(found: Problem, language: Language) -> dict[str, object]:
+    """A mistake in a document as JSON."""
+    return {
+        "id": found.message_id,
+        "file": str(found.file),
+        "line": found.line,
+        "column": found.column,
+        "where": found.where,
+        "text": found.text(language),
+        "action": found.action(language),
+    }
+
+
+def error(session: Session, found: RenkeiError) -> None:
+    """An error on standard error: id, what happened and where, what to do; every problem of a document in its own lines."""
+    if isinstance(found, DocumentInvalid):
+        for one in found.problems:
+            problem(session.err, one, session.language)
+        warn(session, "RNK6004E", count=len(found.problems))
+        return
+    _line(session.err, found.message_id, found.text(session.language), found.action(session.language))
+
+
+def _line(console: Console, head: str, what: str, then: str) -> None:
+    style = "bold red" if head.endswith("E") else "yellow" if head.endswith("W") else "green"
+    console.print(Text(head, style=style) + Text(f" {what}"), soft_wrap=True)
+    if then:
+        console.print(Text(f"  → {then}", style="dim"), soft_wrap=True)
