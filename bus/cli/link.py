@@ -104,7 +104,8 @@ def site_folder(folder: Path) -> Path:
 
 def open_operations(folder: Path) -> AbstractContextManager[Operations]:
     """The operations of the site in `folder`: over its running node, or in this process when none runs."""
-    opened = import_module("bus.node").open_operations(site_folder(folder))
+    site_folder(folder)
+    opened = import_module("bus.node").open_operations(folder)
     return cast("AbstractContextManager[Operations]", opened)
 
 
@@ -114,7 +115,8 @@ def serve(folder: Path) -> None:
     Raises:
         NothingThere: no site in the folder. NodeBusy: another process runs it. SiteInvalid, DocumentInvalid: see `renkei check`.
     """
-    import_module("bus.node").serve(site_folder(folder))
+    site_folder(folder)
+    import_module("bus.node").serve(folder)
 
 
 def running(folder: Path) -> AbstractContextManager[Operations]:
@@ -123,4 +125,5 @@ def running(folder: Path) -> AbstractContextManager[Operations]:
     Raises:
         as `serve`.
     """
-    return cast("AbstractContextManager[Operations]", import_module("bus.node").running(site_folder(folder)))
+    site_folder(folder)
+    return cast("AbstractContextManager[Operations]", import_module("bus.node").running(folder))
