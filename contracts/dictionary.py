@@ -13,9 +13,10 @@ from typing import Literal
 from contracts.dictionary_layouts import layout_blocks
 from contracts.dictionary_render import Block, Heading, Paragraph, Table, html, markdown
 from contracts.dictionary_words import WORDS
+from contracts.explain import label
 from contracts.layouts.model import Layout
 from contracts.messages import Language
-from contracts.model import Condition, Contract, ContractField, CrossRule, Words
+from contracts.model import Condition, Contract, ContractField, CrossRule
 
 Format = Literal["markdown", "html"]
 
@@ -28,17 +29,12 @@ def dictionary(contract: Contract, layouts: Mapping[str, Layout], language: Lang
     blocks = list(_blocks(contract, layouts, language))
     if form == "markdown":
         return markdown(blocks)
-    return html(blocks, title=f"{contract.contract} {said(contract.title, language)}", language=language)
-
-
-def said(words: Words, language: Language) -> str:
-    """The text in that language."""
-    return words.ja if language == "ja" else words.en
+    return html(blocks, title=f"{contract.contract} {contract.title.said(language)}", language=language)
 
 
 def _blocks(contract: Contract, layouts: Mapping[str, Layout], language: Language) -> Iterator[Block]:
     word = partial(_word, language)
-    yield Heading(1, f"{said(contract.title, language)} ({contract.contract})")
+    yield Heading(1, f"{contract.title.said(language)} ({contract.contract})")
     if contract.follows.status == "provisional":
         yield Paragraph(word("status.provisional"), strong=True)
     yield _about(contract, language)
@@ -49,7 +45,7 @@ def _blocks(contract: Contract, layouts: Mapping[str, Layout], language: Languag
         yield _rules(contract, language)
     for name, table in contract.code_tables.items():
         yield Heading(2, f"{word('codes')} {name} ({word('version')} {table.version})")
-        yield Table([word("code"), word("meaning")], [[code, said(words, language)] for code, words in table.values.items()])
+        yield Table([word("code"), word("meaning")], [[code, words.said(language)] for code, words in table.values.items()])
     if layouts:
         yield Heading(2, word("layouts"))
     for name, layout in layouts.items():
@@ -57,14 +53,14 @@ def _blocks(contract: Contract, layouts: Mapping[str, Layout], language: Languag
 
 
 def _word(language: Language, key: str) -> str:
-    return said(WORDS[key], language)
+    return WORDS[key].said(language)
 
 
 def _about(contract: Contract, language: Language) -> Table:
     word = partial(_word, language)
     follows = contract.follows
     facts = [
-        ("title", said(contract.title, language)),
+        ("title", contract.title.said(language)),
         ("contract", contract.contract),
         ("follows", follows.document),
         ("version", follows.version),
@@ -81,12 +77,7 @@ def _about(contract: Contract, language: Language) -> Table:
 
 
 def _named(contract: Contract, names: list[str], language: Language) -> str:
-    return ", ".join(f"{label_of(contract.field(name), language)} ({name})" for name in names)
-
-
-def label_of(field: ContractField, language: Language) -> str:
-    """What people call the field: its Japanese label, or the English one where there is one."""
-    return field.label if language == "ja" else field.label_en or field.label
+    return ", ".join(f"{label(contract, name, language)} ({name})" for name in names)
 
 
 def _fields(contract: Contract, language: Language) -> Table:
@@ -96,7 +87,7 @@ def _fields(contract: Contract, language: Language) -> Table:
     titles += ["label", "name", "type", "length", "need", "rules", "sensitivity", "note"]
     rows = []
     for number, field in enumerate(contract.fields, 1):
-        row = [str(number), *([field.item] if with_items else []), label_of(field, language), field.name, field.type]
+        row = [str(number), *([field.item] if with_items else []), label(contract, field.name, language), field.name, field.type]
         row += [_length(field, word("exact")), word(f"need.{_need(contract, field)}"), "; ".join(_field_rules(field, language))]
         rows.append([*row, word(f"sensitivity.{field.sensitivity}"), field.note])
     return Table(["#", *map(word, titles)], rows)
@@ -151,7 +142,7 @@ def _rules(contract: Contract, language: Language) -> Table:
     word = partial(_word, language)
     titles = [word(key) for key in ("rule_id", "label", "severity", "text")]
     rows = [
-        [rule.id, label_of(contract.field(rule.field), language), word(f"severity.{rule.severity}"), said(rule.words, language)]
+        [rule.id, label(contract, rule.field, language), word(f"severity.{rule.severity}"), rule.words.said(language)]
         for rule in contract.rules
     ]
     return Table(titles, rows)

@@ -10,6 +10,7 @@ from typing import Literal
 
 from contracts.dictionary_render import Block, Heading, Paragraph, Table
 from contracts.dictionary_words import WORDS
+from contracts.explain import label
 from contracts.layouts.model import Column, ControlColumn, CsvLayout, FixedLayout, Layout, XmlLayout
 from contracts.messages import Language
 from contracts.model import Contract
@@ -39,12 +40,10 @@ class _Words:
         self.language = language
 
     def word(self, key: str) -> str:
-        words = WORDS[key]
-        return words.ja if self.language == "ja" else words.en
+        return WORDS[key].said(self.language)
 
     def label(self, field: str) -> str:
-        found = self.contract.field(field)
-        return found.label if self.language == "ja" else found.label_en or found.label
+        return label(self.contract, field, self.language)
 
     def constant(self, value: str) -> str:
         return f'{self.word("constant")} "{value}"' if value else self.word("filler")

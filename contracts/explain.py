@@ -48,7 +48,7 @@ def expected(contract: Contract, field: str, rule: str, language: Language) -> s
     """What the contract expects where `rule` of `field` is broken; empty for rules of reading and writing, which speak for themselves."""
     for cross in contract.rules:
         if cross.id == rule:
-            return _said(cross.words, language)
+            return cross.words.said(language)
     tell = _TELLERS.get(rule)
     known = next((one for one in contract.fields if one.name == field), None)
     return tell(contract, known, language) if tell and known else ""
@@ -58,17 +58,13 @@ def reason(contract: Contract, field: str, rule: str, language: Language) -> str
     """One sentence: what is wrong with the record. Holds no value of the record."""
     for cross in contract.rules:
         if cross.id == rule:
-            return _said(cross.words, language)
+            return cross.words.said(language)
     facts = {"label": label(contract, field, language), "field": field, "expected": expected(contract, field, rule, language)}
     return text(f"rule.{rule}", language, **facts)
 
 
-def _said(words: Words, language: Language) -> str:
-    return words.ja if language == "ja" else words.en
-
-
 def _required(_contract: Contract, _field: ContractField, language: Language) -> str:
-    return _said(_REQUIRED, language)
+    return _REQUIRED.said(language)
 
 
 def _length(_contract: Contract, field: ContractField, language: Language) -> str:
@@ -78,7 +74,7 @@ def _length(_contract: Contract, field: ContractField, language: Language) -> st
 
 
 def _type(_contract: Contract, field: ContractField, language: Language) -> str:
-    words = _said(_TYPES[field.type], language)
+    words = _TYPES[field.type].said(language)
     if field.digits is None:
         return words
     whole, fraction = field.digits
@@ -87,7 +83,7 @@ def _type(_contract: Contract, field: ContractField, language: Language) -> str:
 
 def _codes(contract: Contract, field: ContractField, language: Language) -> str:
     table = contract.code_tables[field.codes or ""]
-    shown = [f"{code} {_said(words, language)}" for code, words in list(table.values.items())[:CODES_SHOWN]]
+    shown = [f"{code} {words.said(language)}" for code, words in list(table.values.items())[:CODES_SHOWN]]
     more = " …" if len(table.values) > CODES_SHOWN else ""
     return ("、" if language == "ja" else ", ").join(shown) + more
 
@@ -101,7 +97,7 @@ def _range(_contract: Contract, field: ContractField, _language: Language) -> st
 
 
 def _check_digit(_contract: Contract, field: ContractField, language: Language) -> str:
-    return _said(_CHECK_DIGITS[field.check_digit], language) if field.check_digit else ""
+    return _CHECK_DIGITS[field.check_digit].said(language) if field.check_digit else ""
 
 
 _TELLERS: Final[dict[str, Callable[[Contract, ContractField, Language], str]]] = {

@@ -42,6 +42,10 @@ class Words(Strict):
     ja: str
     en: str
 
+    def said(self, language: Literal["ja", "en"]) -> str:
+        """The text in that language."""
+        return self.ja if language == "ja" else self.en
+
 
 class Follows(Strict):
     """The public document a contract follows."""
