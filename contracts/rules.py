@@ -52,7 +52,7 @@ def expression(condition: Condition, contract: Contract, *, trusted: Collection[
         return _every([expression(part, contract, trusted=trusted) for part in condition.all])
     if condition.any is not None:
         parts = [expression(part, contract, trusted=trusted) for part in condition.any]
-        return reduce(operator.or_, parts) if parts else pl.lit(value=False)
+        return reduce(operator.or_, parts) if parts else _constant(value=False)
     if condition.not_ is not None:
         return ~expression(condition.not_, contract, trusted=trusted)
     if condition.fields is None:
@@ -61,8 +61,13 @@ def expression(condition: Condition, contract: Contract, *, trusted: Collection[
     return _every([part for name, test in tests for part in _test_parts(contract.field(name), test, contract, trusted)])
 
 
+def _constant(*, value: bool) -> pl.Expr:
+    """As long as the frame, unlike a literal."""
+    return pl.repeat(value, pl.len(), dtype=pl.Boolean)
+
+
 def _every(parts: list[pl.Expr]) -> pl.Expr:
-    return reduce(operator.and_, parts) if parts else pl.lit(value=True)
+    return reduce(operator.and_, parts) if parts else _constant(value=True)
 
 
 def _test_parts(field: ContractField, test: Test, contract: Contract, trusted: Collection[str]) -> Iterator[pl.Expr]:
@@ -70,9 +75,9 @@ def _test_parts(field: ContractField, test: Test, contract: Contract, trusted: C
     if test.present is not None:
         yield column != "" if test.present else column == ""
     if test.eq is not None:
-        yield (column == test.eq) if test.eq else pl.lit(value=False)
+        yield (column == test.eq) if test.eq else _constant(value=False)
     if test.ne is not None:
-        yield (column != test.ne) if test.ne else pl.lit(value=True)
+        yield (column != test.ne) if test.ne else _constant(value=True)
     if test.in_ is not None:
         yield column.is_in([value for value in test.in_ if value])
     if test.not_in is not None:
