@@ -40,22 +40,18 @@ GENERATED_CONTRACTS: Final = tuple(_BLOCKS)
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What file to make.
+class _Order:
+    """The arguments of `generate`."""
 
-    `bad_share` (0..1) of the records are bad, the kinds taken in turn; `kinds` empty means all kinds that the layout can hold.
-    `business_date` and `sequence` stand in control records; the business date is also the day that ages are reckoned on.
-    """
-
-    contract: str = "resident@1.0"
-    layout: str = "mainframe_csv"
-    records: int = 1_000
-    seed: int = 1
-    tenant: str = "332020"
-    business_date: str = "2026-11-20"
-    sequence: int = 1
-    bad_share: float = 0.001
-    kinds: Sequence[str] = ()
+    contract: str
+    layout: str
+    records: int
+    seed: int
+    tenant: str
+    business_date: str
+    sequence: int
+    bad_share: float
+    kinds: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +63,9 @@ class Manifest:
     layout: str
     records: int
     totals: Totals
-    bad: Mapping[str, Sequence[int]]
-    duplicate_of: Mapping[int, int]
-    expected: Mapping[str, Expected]
+    bad: dict[str, list[int]]
+    duplicate_of: dict[int, int]
+    expected: dict[str, Expected]
 
     def as_json(self) -> dict[str, object]:
         """Plain data for a file beside the generated one."""
@@ -78,20 +74,42 @@ class Manifest:
             "layout": self.layout,
             "records": self.records,
             "totals": self.totals.as_json(),
-            "bad": {kind: list(ordinals) for kind, ordinals in self.bad.items()},
+            "bad": self.bad,
             "duplicate_of": {str(ordinal): original for ordinal, original in self.duplicate_of.items()},
             "expected": {kind: {"field": found.field, "rule": found.rule} for kind, found in self.expected.items()},
         }
 
 
-def generate(path: Path, order: Order, *, registry: Registry | None = None, progress: Callable[[int], None] | None = None) -> Manifest:
-    """Write the ordered file to `path`, whole or not at all. `progress` is told how many records are written so far.
+def generate(
+    contract: str,
+    layout: str,
+    path: Path,
+    *,
+    records: int,
+    seed: int = 1,
+    tenant: str = "332020",
+    business_date: str = "2026-11-20",
+    sequence: int = 1,
+    bad_share: float = 0.001,
+    kinds: Sequence[str] | None = None,
+    registry: Registry | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Manifest:
+    """Write a synthetic file to `path`, whole or not at all. The same arguments give the same bytes.
+
+    Args:
+        tenant: 団体コード of one of the municipalities in `vocabulary`.
+        business_date: ISO date that stands in control records; ages are reckoned on it.
+        bad_share: share of bad records (0 to 1), their kinds taken in turn.
+        kinds: kinds of bad records; all that the layout can hold when left out (see `faults.kinds_for`).
+        progress: told how many records are written so far.
 
     Raises:
         ContractUnknown: no such contract or layout, or none that can be generated (XML, other contracts).
         ValueError: an unknown municipality or kind, or a number out of range.
         OSError: the file cannot be written.
     """
+    order = _Order(contract, layout, records, seed, tenant, business_date, sequence, bad_share, tuple(kinds or ()))
     work = _Work(order, registry or Registry.load())
     temporary = path.with_name(f".{path.name}.part")
     try:
@@ -104,7 +122,7 @@ def generate(path: Path, order: Order, *, registry: Registry | None = None, prog
 
 
 class _Work:
-    def __init__(self, order: Order, registry: Registry) -> None:
+    def __init__(self, order: _Order, registry: Registry) -> None:
         layout = registry.layout(order.contract, order.layout)
         if order.contract not in _BLOCKS or isinstance(layout, XmlLayout):
             raise ContractUnknown("RNK1450E", contract=order.contract, layout=order.layout, known=", ".join(GENERATED_CONTRACTS))
@@ -185,15 +203,15 @@ class _Work:
         return Manifest(self._order.contract, self._order.layout, self._order.records, totals, bad, copies, expectations)
 
 
-def _chosen_kinds(order: Order, layout: FileLayout) -> tuple[str, ...]:
+def _chosen_kinds(order: _Order, layout: FileLayout) -> tuple[str, ...]:
     possible = kinds_for(order.contract, layout)
     unknown = [kind for kind in order.kinds if kind not in possible]
     if unknown:
         raise ValueError(f"layout {order.layout} has no bad records of kind {', '.join(unknown)}; it has {', '.join(possible)}")
-    return tuple(order.kinds) or possible
+    return order.kinds or possible
 
 
-def _bad_ordinals(order: Order, kinds: tuple[str, ...]) -> dict[int, str]:
+def _bad_ordinals(order: _Order, kinds: tuple[str, ...]) -> dict[int, str]:
     """Ordinal -> kind, ascending. The first record is never bad, so that a duplicate always finds an earlier good one."""
     count = min(round(order.records * order.bad_share), max(order.records - 1, 0))
     rng = np.random.default_rng([order.seed, 0xBAD])
