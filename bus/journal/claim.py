@@ -6,10 +6,12 @@ each before a second of any, so that one tenant's flood delays another by one de
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, delete, exists, func, select, update
+from sqlalchemy import bindparam, delete, exists, func, select, update
 
 from bus.journal.ordering import change
 from bus.journal.rows import AnyRow, delivery_of, id_of
@@ -17,34 +19,48 @@ from bus.journal.tables import deliveries, delivery_chunks, turns
 from bus.journal.transaction import EntryKind, Transaction
 from bus.message import Delivery, DeliveryState
 
+_SETTLED_AT_ONCE: Final = 500
+_KEY: Final = (deliveries.c.tenant == bindparam("of_tenant"), deliveries.c.serial == bindparam("of_serial"))
+
 
 def claim_due(transaction: Transaction, owner: str, *, lease_us: int, limit: int) -> list[Delivery]:
     """Claim up to `limit` heads that are claimable now."""
     settle_clock(transaction)
     chosen = list(_in_turn(transaction, limit))
-    for row in chosen:
-        _take(transaction, row, owner, lease_us)
-    _serve(transaction, [tenant for tenant, _ in chosen])
-    return [delivery_of(_row(transaction, *key)) for key in chosen]
+    if not chosen:
+        return []
+    claimed = [_claimed(delivery_of(row), transaction.now_us + lease_us) for row in chosen]
+    _store(transaction, chosen, claimed, owner)
+    for tenant in dict.fromkeys(row.tenant for row in chosen):
+        own = [delivery for delivery in claimed if delivery.tenant == tenant]
+        facts = [(EntryKind.CLAIMED, delivery.id, {"owner": owner, "fence": delivery.fence}) for delivery in own]
+        transaction.append_all(tenant, facts)
+    _serve(transaction, [row.tenant for row in chosen])
+    return claimed
 
 
 def settle_clock(transaction: Transaction) -> None:
     """After the clock jumped back, count every wait and lease anew from now.
 
     What was armed "in the future" would otherwise wait as long as the clock jumped; so it waits once more at most as long as was meant.
+    A few hundred at a time, so that no claim takes long; the claims that follow settle the rest.
     """
     now_us = transaction.now_us
     ahead = (deliveries.c.claimable_at_us.is_not(None), deliveries.c.armed_at_us > now_us)
-    if transaction.connection.scalar(select(deliveries.c.serial).where(*ahead).limit(1)) is None:
+    rows = transaction.connection.execute(select(deliveries).where(*ahead).limit(_SETTLED_AT_ONCE)).all()
+    if not rows:
         return
-    tenants = transaction.connection.scalars(select(deliveries.c.tenant).where(*ahead).distinct()).all()
-    waits_until = deliveries.c.claimable_at_us - deliveries.c.armed_at_us + now_us
-    leased = deliveries.c.lease_until_us.is_not(None)
-    shifted = {"claimable_at_us": waits_until, "armed_at_us": now_us}
-    transaction.connection.execute(update(deliveries).where(*ahead, leased).values(**shifted, lease_until_us=waits_until))
-    transaction.connection.execute(update(deliveries).where(*ahead, ~leased).values(**shifted, due_at_us=waits_until))
-    for tenant in sorted(tenants):
-        transaction.append(tenant, EntryKind.CLOCK_WENT_BACK, tenant, {})
+    shifted = []
+    for row in rows:
+        until_us = now_us + row.claimable_at_us - row.armed_at_us
+        leased = row.lease_until_us is not None
+        times = {"new_due": row.due_at_us, "new_lease": until_us} if leased else {"new_due": until_us, "new_lease": None}
+        shifted.append({"of_tenant": row.tenant, "of_serial": row.serial, "new_until": until_us, **times})
+    values: dict[str, Any] = {"claimable_at_us": bindparam("new_until"), "due_at_us": bindparam("new_due"), "armed_at_us": now_us}
+    values["lease_until_us"] = bindparam("new_lease")
+    transaction.connection.execute(update(deliveries).where(*_KEY).values(**values), shifted)
+    for tenant, count in sorted(Counter(row.tenant for row in rows).items()):
+        transaction.append(tenant, EntryKind.CLOCK_WENT_BACK, tenant, {"deliveries": count})
 
 
 def free(transaction: Transaction, owner: str) -> int:
@@ -59,50 +75,47 @@ def free(transaction: Transaction, owner: str) -> int:
     return len(held)
 
 
-def _in_turn(transaction: Transaction, limit: int) -> Iterator[tuple[str, int]]:
-    """Keys of claimable heads, one of each tenant in turn."""
+def _in_turn(transaction: Transaction, limit: int) -> Iterator[AnyRow]:
+    """Claimable heads, one of each tenant in turn."""
     now_us = transaction.now_us
     waiting = exists().where(deliveries.c.tenant == turns.c.tenant, deliveries.c.claimable_at_us <= now_us)
     served = select(turns.c.tenant).where(waiting).order_by(turns.c.turn, turns.c.tenant).limit(limit)
-    queues: deque[tuple[str, Iterator[int]]] = deque()
+    queues: deque[Iterator[AnyRow]] = deque()
     for tenant in transaction.connection.scalars(served).all():
-        queues.append((tenant, iter(transaction.connection.scalars(_claimable(tenant, now_us, limit)))))
+        own = (deliveries.c.tenant == tenant, deliveries.c.claimable_at_us <= now_us)
+        longest_due = select(deliveries).where(*own).order_by(deliveries.c.claimable_at_us, deliveries.c.serial).limit(limit)
+        queues.append(iter(transaction.connection.execute(longest_due)))
     while queues and limit:
-        tenant, serials = queues.popleft()
-        serial = next(serials, None)
-        if serial is not None:
+        rows = queues.popleft()
+        row = next(rows, None)
+        if row is not None:
             limit -= 1
-            queues.append((tenant, serials))
-            yield tenant, serial
+            queues.append(rows)
+            yield row
 
 
-def _claimable(tenant: str, now_us: int, limit: int) -> Select[tuple[int]]:
-    own = (deliveries.c.tenant == tenant, deliveries.c.claimable_at_us <= now_us)
-    return select(deliveries.c.serial).where(*own).order_by(deliveries.c.claimable_at_us, deliveries.c.serial).limit(limit)
+def _claimed(due: Delivery, until_us: int) -> Delivery:
+    state = due.state if due.state is DeliveryState.READY_TO_PUBLISH else DeliveryState.CLAIMED
+    return replace(due, state=state, fence=due.fence + 1, lease_until_us=until_us)
 
 
-def _take(transaction: Transaction, key: tuple[str, int], owner: str, lease_us: int) -> None:
-    row = _row(transaction, *key)
-    until_us = transaction.now_us + lease_us
-    published = row.state == DeliveryState.READY_TO_PUBLISH
-    state = row.state if published else DeliveryState.CLAIMED.value
-    lease = {"lease_until_us": until_us, "claimable_at_us": until_us, "armed_at_us": transaction.now_us}
-    change(transaction, row, state=state, owner=owner, fence=row.fence + 1, **lease)
-    if not published:  # what an older fence wrote is gone
-        own = (delivery_chunks.c.tenant == row.tenant, delivery_chunks.c.delivery == row.serial)
-        transaction.connection.execute(delete(delivery_chunks).where(*own))
-    transaction.append(row.tenant, EntryKind.CLAIMED, id_of(row.tenant, "d", row.serial), {"owner": owner, "fence": row.fence + 1})
+def _store(transaction: Transaction, rows: Sequence[AnyRow], claimed: Sequence[Delivery], owner: str) -> None:
+    keys = [{"of_tenant": row.tenant, "of_serial": row.serial} for row in rows]
+    leases = [
+        {**key, "new_state": delivery.state.value, "new_fence": delivery.fence, "new_until": delivery.lease_until_us}
+        for key, delivery in zip(keys, claimed, strict=True)
+    ]
+    values: dict[str, Any] = {"state": bindparam("new_state"), "fence": bindparam("new_fence"), "lease_until_us": bindparam("new_until")}
+    values |= {"claimable_at_us": bindparam("new_until"), "armed_at_us": transaction.now_us, "owner": owner}
+    transaction.connection.execute(update(deliveries).where(*_KEY).values(**values), leases)
+    anew = [key for key, delivery in zip(keys, claimed, strict=True) if delivery.state is DeliveryState.CLAIMED]
+    if anew:  # what an older fence wrote is gone
+        written = (delivery_chunks.c.tenant == bindparam("of_tenant"), delivery_chunks.c.delivery == bindparam("of_serial"))
+        transaction.connection.execute(delete(delivery_chunks).where(*written), anew)
 
 
-def _serve(transaction: Transaction, tenants: list[str]) -> None:
-    last = dict.fromkeys(reversed(tenants))  # each tenant at its last turn
-    if not last:
-        return
+def _serve(transaction: Transaction, tenants: Sequence[str]) -> None:
+    last = list(dict.fromkeys(reversed(tenants)))  # each tenant at its last turn
     highest = transaction.connection.scalar(select(func.max(turns.c.turn))) or 0
     turn = [{"served": tenant, "new": highest + place} for place, tenant in enumerate(reversed(last), start=1)]
     transaction.connection.execute(update(turns).where(turns.c.tenant == bindparam("served")).values(turn=bindparam("new")), turn)
-
-
-def _row(transaction: Transaction, tenant: str, serial: int) -> AnyRow:
-    own = (deliveries.c.tenant == tenant, deliveries.c.serial == serial)
-    return transaction.connection.execute(select(deliveries).where(*own)).one()

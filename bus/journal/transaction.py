@@ -7,8 +7,9 @@ committed is given out again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from enum import StrEnum
 
 from sqlalchemy import Connection, insert, update
@@ -54,21 +55,28 @@ class Transaction:
         self.connection = connection
         self.now_us = now_us
 
-    def next(self, tenant: str, counter: str) -> int:
-        """The next number of a tenant's counter, from 1."""
+    def next(self, tenant: str, counter: str, *, many: int = 1) -> int:
+        """The next number of a tenant's counter, from 1; the first of `many` that are given out together."""
         own = (counters.c.tenant == tenant) & (counters.c.name == counter)
-        value = self.connection.scalar(update(counters).where(own).values(value=counters.c.value + 1).returning(counters.c.value))
-        if value is None:
-            value = 1
-            self.connection.execute(insert(counters).values(tenant=tenant, name=counter, value=value))
-        return int(value)
+        last = self.connection.scalar(update(counters).where(own).values(value=counters.c.value + many).returning(counters.c.value))
+        if last is None:
+            last = many
+            self.connection.execute(insert(counters).values(tenant=tenant, name=counter, value=last))
+        return int(last) - many + 1
 
     def append(self, tenant: str, kind: str, subject: str, facts: Mapping[str, object]) -> JournalEntry:
         """Append an entry. `facts` hold JSON values: ids, counts and ordinals, never a personal identifier."""
-        entry = JournalEntry(tenant, self.next(tenant, "entry"), str(kind), subject, dict(facts), self.now_us)
-        row = {"tenant": tenant, "sequence": entry.sequence, "kind": entry.kind, "subject": subject, "facts": entry.facts}
-        self.connection.execute(insert(entries).values(**row, at_us=self.now_us))
-        return entry
+        return self.append_all(tenant, [(kind, subject, facts)])[0]
+
+    def append_all(self, tenant: str, changes: Sequence[tuple[str, str, Mapping[str, object]]]) -> list[JournalEntry]:
+        """Append an entry for each (kind, subject, facts), in order."""
+        first = self.next(tenant, "entry", many=len(changes))
+        made = [
+            JournalEntry(tenant, first + place, str(kind), subject, dict(facts), self.now_us)
+            for place, (kind, subject, facts) in enumerate(changes)
+        ]
+        self.connection.execute(insert(entries), [asdict(entry) for entry in made])
+        return made
 
 
 class JournalRole:
