@@ -116,7 +116,8 @@ def _absent(name: str) -> pl.Expr:
 
 def _refusals(records: pl.DataFrame, name: str, stages: tuple[Stage, ...], shown: list[str]) -> pl.DataFrame:
     rule = pl.coalesce([pl.when(stage.value.is_null()).then(pl.lit(stage.rule)) for stage in stages])
-    value = pl.concat_str(shown, separator=" ") if shown else pl.lit("")
+    present = [pl.when(pl.col(origin) != "").then(pl.col(origin)) for origin in shown]
+    value = pl.concat_str(present, separator=" ", ignore_nulls=True) if shown else pl.lit("")
     return records.select(
         pl.col(ORDINAL).alias("ordinal"),
         pl.col(LINE).alias("line"),
