@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,6 +40,14 @@ def checkout() -> Path:
     return folder
 
 
+def measuring(folder: Path) -> Callable[..., dict[str, Any]]:
+    """The measuring function of a checkout."""
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    measure: Callable[..., dict[str, Any]] = import_module("tests.bench.batch").run
+    return measure
+
+
 def batch(
     context: typer.Context,
     records: Annotated[int, typer.Option(min=1, help="Records in the file.")] = 1_000_000,
@@ -47,10 +56,7 @@ def batch(
 ) -> None:
     """Measure the nightly batch. A CP932 file in, three files out, side by side with writing the same bytes and with peers."""
     session = session_of(context)
-    folder = str(checkout())
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    found: dict[str, Any] = import_module("tests.bench.batch").run(records=records, rounds=rounds, as_json=json_too)
+    found = measuring(checkout())(records=records, rounds=rounds, as_json=json_too)
     if json_too:
         show.as_json(session, found)
     else:

@@ -169,7 +169,9 @@ def try_file(
     if xlsx is not None:
         write_xlsx(result, xlsx, session.language)
     counts = {"records": result.records, "good": result.good, "rejected": result.rejected, "warned": result.warned}
-    broken = [asdict(one) for one in result.counts]
+    broken = [
+        {"field": field, "rule": rule, "severity": severity, "count": number} for (field, rule, severity), number in result.broken.items()
+    ]
     disagreements = [asdict(one) for one in result.disagreements]
     if json_too:
         show.as_json(session, {"file": str(file), **counts, "broken": broken, "disagreements": disagreements})

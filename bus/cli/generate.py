@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,21 +14,16 @@ from bus.cli import show
 from bus.cli.night import Json
 from bus.cli.progress import Progress
 from bus.cli.session import session_of
+from contracts.errors import ContractUnknown, RenkeiError
+
+if TYPE_CHECKING:
+    from contracts.synthetic import Manifest
 
 Watch = Callable[[str, int, int], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """A file that was made: its records, and the ordinals of those broken on purpose by kind."""
-
-    records: int
-    planted: Mapping[str, Sequence[int]]
-
-    @property
-    def broken(self) -> int:
-        """How many records are broken on purpose."""
-        return len({ordinal for ordinals in self.planted.values() for ordinal in ordinals})
+class CannotMake(RenkeiError):
+    """What was asked cannot be made: a kind of mistake that the layout does not have, a business date that is none."""
 
 
 def make(
@@ -45,25 +38,32 @@ def make(
     business_date: str,
     kinds: Sequence[str] | None = None,
     watch: Watch,
-) -> Made:
+) -> Manifest:
     """Write a synthetic file. The same arguments give the same bytes.
 
     Raises:
-        ContractUnknown: nothing can be made of that contract or layout. OSError: the file cannot be written.
+        ContractUnknown: nothing can be made of that contract or layout. CannotMake: see there. OSError: the file cannot be written.
     """
-    manifest = import_module("contracts.synthetic").generate(
-        contract,
-        layout,
-        path,
-        records=records,
-        seed=seed,
-        bad_share=bad_share,
-        kinds=kinds,
-        tenant=tenant,
-        business_date=business_date,
-        progress=lambda done: watch("generating", done, records),
-    )
-    return Made(records, manifest)
+    from contracts.synthetic import GENERATED_CONTRACTS
+    from contracts.synthetic import generate as write
+
+    if contract not in GENERATED_CONTRACTS:
+        raise ContractUnknown("RNK6009E", contract=contract, known=", ".join(GENERATED_CONTRACTS))
+    try:
+        return write(
+            contract,
+            layout,
+            path,
+            records=records,
+            seed=seed,
+            bad_share=bad_share,
+            kinds=kinds,
+            tenant=tenant,
+            business_date=business_date,
+            progress=lambda done: watch("generating", done, records),
+        )
+    except ValueError as error:
+        raise CannotMake("RNK6018E", reason=str(error)) from error
 
 
 def add(app: typer.Typer) -> None:
@@ -101,8 +101,8 @@ def generate(
             watch=bar.show,
         )
     if manifest is not None:
-        manifest.write_text(json.dumps(made.planted, ensure_ascii=False, indent=2) + "\n", "utf-8")
+        manifest.write_text(json.dumps(made.as_json(), ensure_ascii=False, indent=2) + "\n", "utf-8")
     if json_too:
-        show.as_json(session, {"file": str(output), "records": made.records, "planted": dict(made.planted)})
+        show.as_json(session, {"file": str(output), **made.as_json()})
     else:
-        show.say(session, "RNK6045I", file=str(output), records=f"{made.records:,}", planted=f"{made.broken:,}")
+        show.say(session, "RNK6045I", file=str(output), records=f"{made.records:,}", planted=f"{sum(map(len, made.bad.values())):,}")

@@ -21,7 +21,7 @@ Row = Mapping[str, Any]
 class Operations(Protocol):
     """What a command may ask of a site. Raises the errors of `bus.errors`; `NotFound` for an id that is not there."""
 
-    def submit(self, path: Path, interface: str | None = None, tenant: str | None = None) -> Row:
+    def submit(self, path: str, interface: str | None = None, tenant: str | None = None) -> Row:
         """Hand a file in. Returns `{"intake": id}`."""
         ...
 
@@ -56,7 +56,7 @@ class Operations(Protocol):
         ...
 
     def resend(self, message: str, subscription: str) -> Row:
-        """Make one more delivery of an accepted message to one subscription."""
+        """Make one more delivery of an accepted message to one subscription. Returns `{"delivery"}`."""
         ...
 
     def quarantine_list(
@@ -70,24 +70,24 @@ class Operations(Protocol):
         """Newest first; `state` None: released and skipped ones too."""
         ...
 
-    def quarantine_show(self, quarantine_id: str, limit: int = 20) -> Row:
-        """The entry, with up to `limit` records (masked) and their reasons."""
+    def quarantine_show(self, id: str, limit: int = 20) -> Row:  # noqa: A002 - as bus.operations names it
+        """`entry`, and `records`: up to `limit` of `{"ordinal", "line", "byte", "broken": [...]}`, values masked."""
         ...
 
-    def quarantine_export(self, quarantine_id: str, path: Path) -> Row:
-        """Write the entry's records to a file. Returns `{"path", "records"}`."""
+    def quarantine_export(self, id: str, path: str) -> Row:  # noqa: A002
+        """Write the entry's records, values masked, to a new file. Returns `{"path", "records"}`."""
         ...
 
-    def quarantine_release(self, quarantine_id: str) -> Row:
-        """Let it go on: a delivery is due again, a held revision is accepted."""
+    def quarantine_release(self, id: str) -> Row:  # noqa: A002
+        """Let it go on: a delivery is due again, a held revision is accepted. Returns `{"entry"}`."""
         ...
 
-    def quarantine_skip(self, quarantine_id: str) -> Row:
-        """Give it up for good, so that later deliveries may go."""
+    def quarantine_skip(self, id: str) -> Row:  # noqa: A002
+        """Give it up for good, so that later deliveries may go. Returns `{"entry"}`."""
         ...
 
     def status(self) -> Row:
-        """The node at a glance."""
+        """The node at a glance: `site`, `node`, `now_us`, `backlog`, `quarantine`."""
         ...
 
 

@@ -72,6 +72,13 @@ QUARANTINE: show.Columns = [
     ("since", show.at("created_at_us")),
     ("subject", "subject"),
 ]
+BACKLOG: show.Columns = [
+    ("tenant", "tenant"),
+    ("subscription", "subscription"),
+    ("state", "state"),
+    ("deliveries", "count"),
+    ("since", show.at("oldest_created_at_us")),
+]
 
 
 def add(app: typer.Typer) -> None:
@@ -96,7 +103,7 @@ def intake(
     if not file.is_file():
         raise NothingThere("RNK6006E", file=str(file))
     with session.operations() as operations:
-        number = str(operations.submit(file.absolute(), interface, tenant)["intake"])
+        number = str(operations.submit(str(file.absolute()), interface, tenant)["intake"])
         if not wait:
             if json_too:
                 show.as_json(session, {"intake": number})
@@ -146,7 +153,7 @@ def report(session: Session, progress: Row, file_name: str) -> None:
     elif outcome == "held":
         show.say(session, "RNK6014W", **facts)
     else:
-        show.say(session, "RNK6015E", **facts, reason=receipt.get("reason", ""))
+        show.say(session, "RNK6015E", **facts, reason=show.reason(receipt.get("reason"), session.language))
     deliveries_made = list(progress.get("deliveries") or [])
     if deliveries_made:
         show.rows(session, deliveries_made, DELIVERIES, json_too=False)
@@ -205,7 +212,7 @@ def trace(
             "sums": told["good"]["sums"],
             "received_at": show.moment(told["received_at_us"]),
             "accepted_at": show.moment(told["accepted_at_us"]),
-            "reason": told["reason"],
+            "reason": show.reason(told["reason"], session.language),
             "chunks": _chunks(found["chunks"]),
         },
     )
@@ -252,7 +259,7 @@ def resend(
     if json_too:
         show.as_json(session, made)
     else:
-        show.say(session, "RNK6017I", message=message, subscription=subscription, delivery=made.get("id", ""))
+        show.say(session, "RNK6017I", message=message, subscription=subscription, delivery=made["delivery"]["id"])
 
 
 def status(context: typer.Context, json_too: Json = False) -> None:
@@ -262,5 +269,8 @@ def status(context: typer.Context, json_too: Json = False) -> None:
         found = operations.status()
     if json_too:
         show.as_json(session, found)
-    else:
-        show.facts(session, found)
+        return
+    show.facts(session, {"site": found["site"], "node": found["node"], "at": show.moment(found["now_us"])})
+    show.rows(session, found["backlog"], BACKLOG, json_too=False, title="backlog")
+    heads = ("tenant", "kind", "records")
+    show.rows(session, found["quarantine"], [(head, head) for head in heads], json_too=False, title="quarantine")

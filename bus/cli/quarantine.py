@@ -15,13 +15,13 @@ from bus.message import QuarantineKind
 EntryId = Annotated[str, typer.Argument(help="Id of the quarantine entry, e.g. 332020-q3.")]
 
 RECORDS: show.Columns = [
+    ("record", "ordinal"),
     ("line", "line"),
     ("byte", "byte"),
     ("field", "field"),
     ("rule", "rule"),
     ("severity", "severity"),
     ("value", "value"),
-    ("reason", "text"),
 ]
 
 
@@ -61,26 +61,29 @@ def show_entry(
     """Show one entry. Its reason, and its records with every broken rule; personal values are masked."""
     session = session_of(context)
     with session.operations() as operations:
-        found = dict(operations.quarantine_show(entry, limit))
+        found = operations.quarantine_show(entry, limit)
     if json_too:
         show.as_json(session, found)
         return
-    records = found.pop("records_shown", None) or found.pop("violations", None) or []
-    show.facts(session, found)
-    if records:
-        show.rows(session, records, RECORDS, json_too=False, title="records")
+    told = found["entry"]
+    show.rows(session, [told], QUARANTINE, json_too=False)
+    if told["facts"]:
+        show.facts(session, told["facts"])
+    broken = [{**record, **rule} for record in found["records"] for rule in record["broken"]]
+    if broken:
+        show.rows(session, broken, RECORDS, json_too=False, title="records")
 
 
 def export(
     context: typer.Context,
     entry: EntryId,
-    file: Annotated[Path, typer.Argument(help="Where to write the records, as they came. Must not exist yet.")],
+    file: Annotated[Path, typer.Argument(help="Where to write. Must not exist yet.")],
     json_too: Json = False,
 ) -> None:
-    """Write an entry's records to a file. They are unmasked, to be corrected and sent again; the journal notes it."""
+    """Write an entry's records to a file. JSON lines for their sender, values masked; the journal notes it."""
     session = session_of(context)
     with session.operations() as operations:
-        written = operations.quarantine_export(entry, file.absolute())
+        written = operations.quarantine_export(entry, str(file.absolute()))
     if json_too:
         show.as_json(session, written)
     else:

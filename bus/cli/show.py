@@ -95,6 +95,15 @@ def at(name: str) -> Reading:
     return lambda row: moment(row.get(name))
 
 
+def reason(told: object, language: Language) -> str:
+    """A refusal as the journal keeps it (`{"message_id", "facts", "text"}` as JSON), in the language; any other text as it is."""
+    try:
+        kept = json.loads(str(told))
+        return f"{kept['message_id']} {text(kept['message_id'], language, **kept['facts'])}"
+    except (ValueError, TypeError, KeyError):
+        return str(told or "")
+
+
 def within(*names: str) -> Reading:
     """Reads a value some levels down; nothing when a level is missing."""
 

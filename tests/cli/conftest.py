@@ -91,7 +91,7 @@ class Night:
     looks: list[dict[str, Any]] = field(default_factory=list)
     asked: list[tuple[Any, ...]] = field(default_factory=list)
 
-    def submit(self, path: Path, interface: str | None = None, tenant: str | None = None) -> Row:
+    def submit(self, path: str, interface: str | None = None, tenant: str | None = None) -> Row:
         self.asked.append(("submit", path, interface, tenant))
         return {"intake": "i1"}
 
@@ -139,7 +139,7 @@ class Night:
 
     def resend(self, message: str, subscription: str) -> Row:
         self.asked.append(("resend", message, subscription))
-        return delivery(9, subscription=subscription, state="due")
+        return {"delivery": delivery(9, subscription=subscription, state="due")}
 
     def quarantine_list(
         self,
@@ -152,27 +152,28 @@ class Night:
         self.asked.append(("quarantine_list", tenant, kind, message, state, limit))
         return self.quarantine_held[:limit]
 
-    def quarantine_show(self, quarantine_id: str, limit: int = 20) -> Row:
-        found = next((held for held in self.quarantine_held if held["id"] == quarantine_id), None)
+    def quarantine_show(self, id: str, limit: int = 20) -> Row:  # noqa: A002 - as the Protocol names it
+        found = next((held for held in self.quarantine_held if held["id"] == id), None)
         if found is None:
-            raise NotFound("RNK3001E", id=quarantine_id)
-        broken = {"field": "shimei", "rule": "required", "severity": "reject", "value": "山＊＊", "text": "氏名がない"}
-        return {**found, "violations": [{"line": 8, "byte": 2104, **broken}]}
+            raise NotFound("RNK3001E", id=id)
+        broken = {"field": "shimei", "rule": "required", "severity": "reject", "value": "山＊＊"}
+        return {"entry": found, "records": [{"ordinal": 7, "line": 8, "byte": 2104, "broken": [broken]}]}
 
-    def quarantine_export(self, quarantine_id: str, path: Path) -> Row:
-        self.asked.append(("quarantine_export", quarantine_id, path))
-        return {"path": str(path), "records": 3}
+    def quarantine_export(self, id: str, path: str) -> Row:  # noqa: A002 - as the Protocol names it
+        self.asked.append(("quarantine_export", id, path))
+        return {"path": path, "records": 3}
 
-    def quarantine_release(self, quarantine_id: str) -> Row:
-        self.asked.append(("quarantine_release", quarantine_id))
-        return {**quarantine_entry(), "state": "released"}
+    def quarantine_release(self, id: str) -> Row:  # noqa: A002 - as the Protocol names it
+        self.asked.append(("quarantine_release", id))
+        return {"entry": {**quarantine_entry(), "state": "released"}}
 
-    def quarantine_skip(self, quarantine_id: str) -> Row:
-        self.asked.append(("quarantine_skip", quarantine_id))
-        return {**quarantine_entry(), "state": "skipped"}
+    def quarantine_skip(self, id: str) -> Row:  # noqa: A002 - as the Protocol names it
+        self.asked.append(("quarantine_skip", id))
+        return {"entry": {**quarantine_entry(), "state": "skipped"}}
 
     def status(self) -> Row:
-        return {"state": "running", "deliveries": 0}
+        waiting = {"tenant": "332020", "subscription": "tax_resident", "state": "due", "count": 2, "oldest_created_at_us": 1}
+        return {"site": "setouchi", "node": "node1", "now_us": 1, "backlog": [waiting], "quarantine": []}
 
 
 @dataclass
