@@ -258,7 +258,10 @@ class Binding:
 class Seal(Protocol):
     """Seals and opens parts: compress, then encrypt. `identity` until keys exist."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Recorded on every part."""
+        ...
 
     def seal(self, plain: bytes, binding: Binding) -> bytes:
         """The sealed bytes."""
@@ -315,6 +318,10 @@ class Source(Protocol):
         """Set the file aside in the restricted folder, with a reason file beside it. Returns where."""
         ...
 
+    def give_back(self, arrival: Arrival) -> None:
+        """Nothing was decided about it: let `arrivals` hand it out again."""
+        ...
+
     def watch_folder(self) -> Path | None:
         """A folder whose changes mean new files, or None when the source must be polled."""
         ...
@@ -358,13 +365,26 @@ class OpenSink(Protocol):
 class RandomAccess(Protocol):
     """An extra capability of a local file: several processes write at offsets."""
 
-    def local_path(self) -> Path:
-        """The temporary file, existing, to be opened and written with pwrite."""
+    def local_path(self, number: int = 0) -> Path:
+        """The temporary of file `number`, existing, to be opened and written with pwrite. Files are begun in order; those never begun
+        are not published."""
+        ...
+
+
+class Adapter(Protocol):
+    """What an entry point of the group `renkei.adapters` names: makes sources and sinks from an endpoint's settings."""
+
+    def source(self, settings: Mapping[str, object], endpoint: str, tenant: str, folder: Path) -> Source:
+        """A source. `folder` is the site's. SiteInvalid when the settings are not a source's."""
+        ...
+
+    def sink(self, settings: Mapping[str, object], endpoint: str, tenant: str, folder: Path) -> Sink:
+        """A sink. `folder` is the site's. SiteInvalid when the settings are not a sink's."""
         ...
 
 
 class Sink(Protocol):
-    """Where files go."""
+    """Where files go. With several names, file by file: `OpenSink.write_chunk(i, ...)` writes file i whole."""
 
     def open(self, delivery_id: str, fence: int, file_names: Sequence[str], marker_name: str | None) -> OpenSink:
         """Begin under temporary names of this delivery and fence; leftovers of older fences are removed.

@@ -31,7 +31,8 @@ Label = Literal[
 LABELS: Final[tuple[str, ...]] = get_args(Label)
 """before_claim: a complete file is about to be claimed from its source · mid_read: a chunk's bytes are read, nothing of it is
 journalled · after_chunk_commit: the journal holds a chunk · before_accept, after_accept: around the accepting transaction ·
-before_fan_out: accepted, and the source not yet told · mid_write: a chunk of a delivery is written, the next is not · before_recount: all is written, nothing counted again ·
+before_fan_out: accepted, and the source not yet told · mid_write: a chunk of a delivery is written, the next
+is not · before_recount: all is written, nothing counted again ·
 before_rename: the journal says ready to publish · after_rename: published, and the journal does not know yet."""
 EXIT_CODE: Final = 70
 

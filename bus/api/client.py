@@ -1,0 +1,56 @@
+"""Asking a running node for operations over its private socket: the same methods, the same results, the same errors."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from bus.api.app import DEEDS
+from bus.errors import OperationRefused
+from bus.operations import Operations
+
+TIMEOUT_SECONDS: Final = 60.0
+
+
+class RemoteOperations:
+    """`bus.operations.Operations` of the node that listens on `socket`. Errors of the node come back as OperationRefused with their
+    own message id."""
+
+    def __init__(self, socket: Path) -> None:
+        self._client = httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://node", timeout=TIMEOUT_SECONDS)
+
+    def answers(self) -> bool:
+        """Whether a node listens there."""
+        try:
+            self._client.get("/")
+        except httpx.TransportError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in DEEDS:
+            raise AttributeError(name)
+
+        signature = inspect.signature(getattr(Operations, name))
+
+        def ask(*given: object, **named: object) -> Any:
+            bound = signature.bind(self, *given, **named).arguments
+            arguments = {key: str(value) if isinstance(value, Path) else value for key, value in bound.items() if key != "self"}
+            try:
+                response = self._client.post(f"/operations/{name}", json=arguments)
+            except httpx.TransportError as error:
+                raise OperationRefused("RNK6092E", reason=str(error)) from error
+            answer = response.json()
+            if response.is_success:
+                return answer["result"]
+            found = answer["error"]
+            raise OperationRefused(found["message_id"], **found["facts"])
+
+        return ask

@@ -1,0 +1,90 @@
+"""Dispatch: claim what is due in the journal and have it delivered, side by side.
+
+Owns: how many deliveries run at once, their leases, and the sweep. Hints only shorten the wait: the journal is asked again every few
+seconds, so that losing every hint loses nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from typing import Final
+
+from bus.batch.prepared import WorkFolder
+from bus.broker.hints import Hints
+from bus.delivery import Deliverer
+from bus.errors import JournalError
+from bus.intake_report import Reporter
+from bus.message import FINISHED, Delivery
+from bus.ports import DeliverJournal, QueryJournal
+from monitoring.log import log
+
+LEASE_SECONDS: Final = 60.0
+SWEEP_SECONDS: Final = 1.0
+
+
+@dataclass(slots=True)
+class Dispatcher:
+    """Delivers for ever, `slots` deliveries at a time, as `owner`."""
+
+    owner: str
+    journal: DeliverJournal
+    queries: QueryJournal
+    deliverer: Deliverer
+    hints: Hints
+    reporter: Reporter
+    work: WorkFolder
+    slots: int = 8
+    _running: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def run(self) -> None:
+        """Claim and deliver until cancelled; running deliveries are cancelled with it (their temporary files removed)."""
+        try:
+            while True:
+                if not await self._claim():
+                    await self.hints.wait(timeout_seconds=SWEEP_SECONDS)
+        finally:
+            for task in self._running:
+                task.cancel()
+            await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _claim(self) -> int:
+        """Start what can be claimed now; returns how many."""
+        free = self.slots - len(self._running)
+        if not free:
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+            return 1
+        try:
+            claimed = await asyncio.to_thread(self.journal.claim, self.owner, lease_seconds=LEASE_SECONDS, limit=free)
+        except JournalError as error:
+            log("RNK7011E", reason=str(error))
+            return 0
+        for delivery in claimed:
+            task = asyncio.create_task(self._carry(delivery))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        return len(claimed)
+
+    async def _carry(self, delivery: Delivery) -> None:
+        renewing = asyncio.create_task(self._renew(delivery))
+        try:
+            self.reporter.delivered(await self.deliverer.deliver(delivery))
+            await self._tidy(delivery)
+        except JournalError as error:
+            log("RNK7011E", reason=str(error))
+        finally:
+            renewing.cancel()
+            self.hints.publish([delivery.id])  # the next of its ordering key may go now
+
+    async def _renew(self, delivery: Delivery) -> None:
+        with contextlib.suppress(JournalError):
+            while True:
+                await asyncio.sleep(LEASE_SECONDS / 3)
+                await asyncio.to_thread(self.journal.renew, delivery, lease_seconds=LEASE_SECONDS)
+
+    async def _tidy(self, delivery: Delivery) -> None:
+        """Remove the message's work files once nobody waits for them; a later re-send makes them again."""
+        siblings = await asyncio.to_thread(self.queries.deliveries, message=delivery.message, limit=1000)
+        if all(sibling.state in FINISHED for sibling in siblings):
+            await asyncio.to_thread(self.work.forget, delivery.message)

@@ -1,0 +1,204 @@
+"""What one attempt of a delivery writes: its file, or its documents, under temporary names, durable and counted again.
+
+Owns: writing, sealing and recounting one output. Knows nothing of states and due times (`bus.delivery` does).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Protocol, cast
+
+import xxhash
+
+from bus.batch.gather import all_or_none
+from bus.batch.pool import WorkerPool
+from bus.batch.recipe import WriteRecipe, writing
+from bus.batch.recount import Recount, read_back, same_totals
+from bus.batch.render import RenderChunk, RenderDocuments, StoredChunk, Written
+from bus.errors import TotalsDisagree
+from bus.message import Delivery, DeliveryChunkDone
+from bus.ports import OpenSink, Publication, RandomAccess, Sink
+from bus.routing import document_name
+from bus.steps import reached
+from contracts.layouts.model import XmlLayout
+from contracts.layouts.ports import Facts
+from contracts.totals import Totals
+
+
+class LocalSink(OpenSink, RandomAccess, Protocol):
+    """An open sink whose temporary files several processes can write. The only kind there is so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What was written. `files` are the temporary files, `file_of[i]` tells in which one `written[i]` stands, `frames` holds each
+    file's opening and closing with the offset of the closing."""
+
+    opened: LocalSink
+    files: Sequence[Path]
+    written: Sequence[Written]
+    file_of: Sequence[int]
+    frames: Sequence[tuple[bytes, bytes, int]]
+
+    def total(self, what: str) -> Totals:
+        """The sum over everything written of `taken_in`, `out`, `filtered` or `refused`."""
+        if what == "taken_in":
+            return added(written.taken_in for written in self.written)
+        return added(getattr(written.done, what) for written in self.written)
+
+    def publication(self, publication: Publication) -> dict[str, object]:
+        """The publication for the journal, with where the bytes stand until they are published."""
+        return {**publication.as_json(), "temporary": [str(path) for path in self.files], "file_of": list(self.file_of)}
+
+
+def added(parts: Iterable[Totals]) -> Totals:
+    """Totals added up."""
+    return sum(parts, Totals())
+
+
+async def write_output(
+    pool: WorkerPool, delivery: Delivery, sink: Sink, recipe: WriteRecipe, chunks: Sequence[StoredChunk], facts: Facts
+) -> Output:
+    """Write all chunks. On any failure, cancellation included, what was written is removed.
+
+    Raises:
+        TransportError: the sink. OSError: a worker's writing. Exception: whatever a worker met.
+    """
+    per_document = recipe.layout.records_per_document if isinstance(recipe.layout, XmlLayout) else 0
+    names = [delivery.file_name]
+    if per_document:
+        most = max(1, ceil(sum(chunk.good_records for chunk in chunks) / per_document))
+        names = [document_name(delivery.file_name, number + 1) for number in range(most)]
+    opened = cast("LocalSink", await asyncio.to_thread(sink.open, delivery.id, delivery.fence, names, delivery.marker_name))
+    try:
+        if per_document:
+            return await _write_documents(pool, delivery, opened, RenderDocuments(delivery.id, chunks, recipe, per_document, facts))
+        return await _write_file(pool, delivery, opened, recipe, chunks, facts)
+    except BaseException:
+        await asyncio.to_thread(opened.abort)
+        raise
+
+
+class _Offsets:
+    """Hands out places in the file in order of chunk, whoever asks first."""
+
+    def __init__(self, start: int) -> None:
+        self.end = start
+        self._next = 0
+        self._turns = asyncio.Condition()
+
+    async def answer(self, question: object) -> int:
+        _, index, length = cast("tuple[str, int, int]", question)
+        async with self._turns:
+            await self._turns.wait_for(lambda: self._next >= index)
+            if self._next > index:
+                raise ValueError(f"chunk {index} has its place already")
+            offset, self.end = self.end, self.end + length
+            self._next += 1
+            self._turns.notify_all()
+            return offset
+
+
+async def _write_file(
+    pool: WorkerPool, delivery: Delivery, opened: LocalSink, recipe: WriteRecipe, chunks: Sequence[StoredChunk], facts: Facts
+) -> Output:
+    writer = writing(recipe).writer
+    path = opened.local_path()
+    offsets = _Offsets(len(writer.opening(facts, Totals())))
+    tasks = [RenderChunk(delivery.id, chunk, recipe, path) for chunk in chunks]
+    written: list[Written] = await all_or_none([pool.run(f"delivery {delivery.id}", task, offsets.answer) for task in tasks])
+    out = added(part.done.out for part in written)
+    opening, closing = writer.opening(facts, out), writer.closing(facts, out)
+    await asyncio.to_thread(_write_frame, path, opening, closing, offsets.end)
+    return Output(opened, [path], written, [0] * len(written), [(opening, closing, offsets.end)])
+
+
+async def _write_documents(pool: WorkerPool, delivery: Delivery, opened: LocalSink, task: RenderDocuments) -> Output:
+    paths: list[Path] = []
+
+    async def answer(question: object) -> str:
+        _, index = cast("tuple[str, int]", question)
+        paths.append(await asyncio.to_thread(opened.local_path, index))
+        return str(paths[-1])
+
+    written: list[Written] = await pool.run(f"delivery {delivery.id}", task, answer)
+    writer = writing(task.recipe).writer
+    frames = [
+        (writer.opening(task.facts, part.done.out), writer.closing(task.facts, part.done.out), part.done.offset + part.done.length)
+        for part in written
+    ]
+    return Output(opened, paths, written, list(range(len(written))), frames)
+
+
+def _write_frame(path: Path, opening: bytes, closing: bytes, end: int) -> None:
+    with path.open("r+b", buffering=0) as file:
+        os.pwrite(file.fileno(), opening, 0)
+        os.pwrite(file.fileno(), closing, end)
+
+
+async def seal_and_recount(pool: WorkerPool, delivery: Delivery, recipe: WriteRecipe, output: Output, marker: bytes | None) -> Publication:
+    """Make the bytes durable and count them again meanwhile.
+
+    Raises:
+        TotalsDisagree: the bytes in the files are not those rendered, or hold other records or sums. Everything is removed then.
+        TransportError: the sink could not make them durable.
+    """
+    reached("before_recount")
+
+    async def recount(position: int) -> None:
+        done, path = output.written[position].done, output.files[output.file_of[position]]
+        await pool.run(f"delivery {delivery.id}", Recount(delivery.id, path, done, recipe))
+
+    counting = all_or_none(
+        [*(recount(position) for position in range(len(output.written))), asyncio.to_thread(_check_frames, delivery, output)]
+    )
+    try:
+        sealed, _ = await asyncio.gather(asyncio.to_thread(output.opened.seal, marker), counting)
+    except BaseException:
+        await asyncio.to_thread(output.opened.abort)
+        raise
+    return sealed
+
+
+def _check_frames(delivery: Delivery, output: Output) -> None:
+    """What stands before, after and beyond the records is exactly what was written there."""
+    for path, (opening, closing, end) in zip(output.files, output.frames, strict=True):
+        whole = read_back(path, 0, len(opening)) == opening and read_back(path, end, len(closing) + 1) == closing
+        if not whole:
+            raise TotalsDisagree("RNK4005E", delivery=delivery.id, chunk="-", offset=0, length=end + len(closing))
+
+
+def check_delivery_totals(delivery: Delivery, accepted: int, output: Output) -> None:
+    """Raises TotalsDisagree unless accepted = taken in and taken in = out + filtered + refused, in records and every carried sum."""
+    taken_in, out = output.total("taken_in"), output.total("out")
+    carried = Totals(out.records, {name: value for name, value in out.sums.items() if name in taken_in.sums})
+    rest = output.total("filtered") + output.total("refused")
+    if taken_in.records != accepted or not same_totals(taken_in, carried + rest):
+        raise TotalsDisagree(
+            "RNK4008E",
+            delivery=delivery.id,
+            accepted=accepted,
+            taken_in=taken_in.as_json(),
+            out=out.as_json(),
+            filtered=output.total("filtered").as_json(),
+            refused=output.total("refused").as_json(),
+        )
+
+
+def check_unpublished(delivery: Delivery, publication: Mapping[str, object], chunks: Sequence[DeliveryChunkDone]) -> None:
+    """After a restart: what still waits under temporary names is what was counted.
+
+    Raises:
+        TotalsDisagree: it is not.
+    """
+    files = cast("list[str]", publication["temporary"])
+    file_of = cast("list[int]", publication["file_of"])
+    for done, file in zip(chunks, file_of, strict=True):
+        path = Path(files[file])
+        if path.exists() and xxhash.xxh3_128_hexdigest(read_back(path, done.offset, done.length)) != done.hash:
+            raise TotalsDisagree("RNK4005E", delivery=delivery.id, chunk=done.index, offset=done.offset, length=done.length)

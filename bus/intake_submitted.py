@@ -1,0 +1,127 @@
+"""Files handed in by an operator instead of being dropped by their system.
+
+Owns: submissions and how far each is. The operator's file is copied and stays where it is; the copy goes through the same intake as any
+file. Progress is kept in memory only: the journal holds what became of the file.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bus.batch.recipes import Recipes
+from bus.errors import OperationRefused
+from bus.intake import Taken
+from bus.names import NamePattern
+from bus.ports import Arrival
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a file is; an `Observer` of intake. `taken` is set at the end, `error` when the intake could not decide."""
+
+    stage_now: str = "cut"
+    done: int = 0
+    total: int = 0
+    taken: Taken | None = None
+    error: Exception | None = None
+
+    def stage(self, stage: str, seconds: float) -> None:
+        """A stage ended."""
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """So many records of a stage are done."""
+        self.stage_now, self.done, self.total = stage, done, total
+
+
+@dataclass(frozen=True, slots=True)
+class SubmittedSource:
+    """The source of submitted copies: accepted ones are removed, refused ones set aside in a restricted folder."""
+
+    refused_folder: Path
+
+    def arrivals(self) -> Iterator[Arrival]:
+        """Nothing arrives by itself."""
+        return iter(())
+
+    def accepted(self, arrival: Arrival) -> None:
+        """Remove the copy and its folder."""
+        shutil.rmtree(arrival.path.parent, ignore_errors=True)
+
+    def refused(self, arrival: Arrival, reason: Mapping[str, object]) -> Path:
+        """Keep the copy in the restricted folder with the reason beside it."""
+        kept = self.refused_folder / arrival.tenant / arrival.path.parent.name
+        kept.mkdir(parents=True, mode=0o700, exist_ok=True)
+        target = kept / arrival.name
+        shutil.move(arrival.path, target)
+        (kept / f"{arrival.name}.reason.json").write_text(json.dumps(reason, ensure_ascii=False, indent=1), "utf-8")
+        shutil.rmtree(arrival.path.parent, ignore_errors=True)
+        return target
+
+    def give_back(self, arrival: Arrival) -> None:
+        """Nobody asks for it again: whoever submitted it sees the failure."""
+        self.accepted(arrival)
+
+    def watch_folder(self) -> Path | None:
+        """Nothing to watch."""
+        return None
+
+
+@dataclass(slots=True)
+class Submissions:
+    """Submitted files of one site. `start` is called with each arrival and its progress, from any thread."""
+
+    recipes: Recipes
+    folder: Path
+    start: Callable[[Arrival, Progress], None]
+    _known: dict[str, Progress] = field(default_factory=dict)
+
+    def submit(self, path: Path, interface: str | None, tenant: str | None) -> str:
+        """Copy the file and start its intake. Returns the id to ask for progress with.
+
+        Raises:
+            OperationRefused: no such file, or not exactly one interface takes it.
+        """
+        if not path.is_file():
+            raise OperationRefused("RNK6086E", path=str(path))
+        code, endpoint = self._destination(path.name, interface, tenant)
+        number = f"i{len(self._known) + 1}"
+        copy = self.folder / f"{number}-{id(self):x}" / path.name
+        copy.parent.mkdir(parents=True, mode=0o700)
+        shutil.copyfile(path, copy)
+        progress = self._known[number] = Progress()
+        self.start(Arrival(endpoint, code, path.name, copy, copy.stat().st_size, None), progress)
+        return number
+
+    def progress(self, intake: str) -> Progress:
+        """How far a submission is.
+
+        Raises:
+            OperationRefused: there is no such submission, or it stopped undecided.
+        """
+        if intake not in self._known:
+            raise OperationRefused("RNK6087E", intake=intake)
+        progress = self._known[intake]
+        if progress.error is not None:
+            raise OperationRefused("RNK6088E", intake=intake, reason=str(progress.error)) from progress.error
+        return progress
+
+    def _destination(self, name: str, interface: str | None, tenant: str | None) -> tuple[str, str]:
+        found = [
+            (code, known.endpoint, known.id)
+            for code, loaded in self.recipes.site.tenants.items()
+            if tenant in (None, code)
+            for known in loaded.tenant.interfaces
+            if interface in (None, known.id)
+        ]
+        by_name = [(code, endpoint, known) for code, endpoint, known in found if self._takes(code, known, name)]
+        if len(by_name) != 1:
+            among = ", ".join(f"{code}:{known}" for code, _, known in (by_name or found))
+            raise OperationRefused("RNK6089E" if by_name else "RNK6090E", file=name, interfaces=among)
+        return by_name[0][0], by_name[0][1]
+
+    def _takes(self, code: str, interface: str, name: str) -> bool:
+        return NamePattern(self.recipes.interface(code, interface).file).match(name) is not None

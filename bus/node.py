@@ -1,0 +1,255 @@
+"""A running node: watches sources, takes files in, delivers, and answers monitoring and operators.
+
+Owns: starting and stopping. `serve` is the service (`renkei up`), `running` the same within another program, `open_operations` whatever a
+command needs: the running node if there is one, else the site itself in this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import threading
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import uvicorn
+
+from bus.api.app import monitoring_app, operations_app
+from bus.api.client import RemoteOperations
+from bus.calendar import window
+from bus.errors import NodeBusy
+from bus.intake_submitted import Progress, SubmittedSource
+from bus.intake_watch import SourceWatch, take_one
+from bus.node_parts import Parts, assemble, configured_sources, private_folder
+from bus.operations import Operations
+from bus.operations_night import night
+from bus.ports import Arrival
+from bus.site_check import load_site
+from monitoring.log import log
+from monitoring.metrics import Waiting
+
+THREADS: Final = 64
+"""Threads for blocking calls: a hanging target must not starve the journal."""
+SOCKET: Final = "node.sock"
+
+
+@dataclass(slots=True)
+class Node:
+    """One node over its parts. Runs in one event loop; `ready` is set when everything that was asked for is up."""
+
+    folder: Path
+    watch: bool = True
+    listen: bool = True
+    port: int = 0
+    """the port that was bound"""
+    parts: Parts = field(init=False)
+    _loop: asyncio.AbstractEventLoop = field(init=False)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _problems: list[str] = field(default_factory=list)
+
+    async def run(self, ready: Future[Node], stop: asyncio.Event) -> None:
+        """Run until `stop`. Everything that was begun is either finished or left so that the next start goes on with it."""
+        self._loop = asyncio.get_running_loop()
+        self._loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="renkei"))
+        self.parts = await asyncio.to_thread(assemble, self.folder, self._submitted)
+        try:
+            async with self.parts.pool, self._listening():
+                await asyncio.to_thread(self._declare)
+                self._start(self.parts.dispatcher.run())
+                if self.watch:
+                    sources = await asyncio.to_thread(configured_sources, self.parts.site)
+                    self._start(SourceWatch(sources, self.parts.intake, self.parts.reporter).run())
+                ready.set_result(self)
+                await self._until(stop)
+        finally:
+            await self._end()
+
+    async def _until(self, stop: asyncio.Event) -> None:
+        """Wait for `stop`; a background task that ends by itself is a fault, and ends the node so that its service manager sees it."""
+        stopping = asyncio.create_task(stop.wait())
+        ended, _ = await asyncio.wait({stopping, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        for task in ended - {stopping}:
+            await task
+
+    async def _end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.parts.close()
+
+    def _start(self, work: Any) -> None:
+        self._tasks.add(asyncio.create_task(work))
+
+    def _declare(self) -> None:
+        """Free what an earlier run of this node had claimed, and make the metrics exist."""
+        parts = self.parts
+        freed = parts.journal.unclaim(parts.site.site.node)
+        log("RNK7002I", site=parts.site.site.site, node=parts.site.site.node, port=self.port, freed=freed)
+        for code, loaded in parts.site.tenants.items():
+            parts.journal.note(code, "configuration_loaded", loaded.digest, {"node": parts.site.site.node})
+            for interface in loaded.tenant.interfaces:
+                hours = interface.window
+                span = window("2026-01-05", hours.start, hours.end, interface.day_ends, parts.site.site.time_zone)
+                last = parts.journal.messages(tenant=code, interface=interface.id, limit=1)
+                ended = (last[0].accepted_at_us or 0) / 1e6 if last else 0.0
+                parts.metrics.declare_interface(code, interface.id, window_seconds=span.seconds, last_success_seconds=ended)
+            for subscription in loaded.tenant.subscriptions:
+                parts.metrics.declare_subscription(code, subscription.id)
+
+    # submitted files
+
+    def _submitted(self, arrival: Arrival, progress: Progress) -> None:
+        asyncio.run_coroutine_threadsafe(self._take_submitted(arrival, progress), self._loop)
+
+    async def _take_submitted(self, arrival: Arrival, progress: Progress) -> None:
+        source = SubmittedSource(private_folder(self.parts.site) / "refused")
+        reporter = self.parts.reporter
+        try:
+            progress.taken = await take_one(self.parts.intake, source, arrival, reporter.observer(progress), reporter)
+        except Exception as error:  # noqa: BLE001 - shown to whoever submitted the file
+            log("RNK7012E", file=arrival.name, reason=str(error))
+            progress.error = error
+
+    # HTTP
+
+    @contextlib.asynccontextmanager
+    async def _listening(self) -> AsyncIterator[None]:
+        if not self.listen:
+            yield
+            return
+        listen = self.parts.site.site.listen
+        socket = private_folder(self.parts.site) / SOCKET
+        socket.unlink(missing_ok=True)
+        monitoring = _server(monitoring_app(self._metrics, self._not_ready), host=listen.host, port=listen.port)
+        operations = _server(operations_app(self.parts.operations), uds=str(socket))
+        async with _serving(monitoring), _serving(operations):
+            socket.chmod(0o600)
+            self.port = monitoring.servers[0].sockets[0].getsockname()[1]
+            (private_folder(self.parts.site) / "node.port").write_text(str(self.port), "ascii")
+            yield
+        socket.unlink(missing_ok=True)
+
+    def _metrics(self) -> bytes:
+        parts = self.parts
+        now = parts.clock.now_us()
+        parts.metrics.set_waiting(
+            Waiting(row.tenant, row.subscription, row.state.value, row.count, max(0.0, (now - row.oldest_created_at_us) / 1e6))
+            for row in parts.journal.backlog()
+        )
+        parts.metrics.set_quarantine(parts.journal.open_quarantine())
+        for interface in night(parts.site, parts.journal, parts.clock):
+            parts.metrics.set_late(interface.tenant, interface.interface, interface.late)
+        return parts.metrics.exposition()
+
+    def _not_ready(self) -> list[str]:
+        self.parts.journal.backlog()
+        return [] if self.parts.pool.pids else ["no batch worker"]
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to the node."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _server(app: Any, **where: Any) -> _Server:
+    return _Server(uvicorn.Config(app, log_level="error", access_log=False, lifespan="off", **where))
+
+
+@contextlib.asynccontextmanager
+async def _serving(server: _Server) -> AsyncIterator[None]:
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        if serving.done():
+            serving.result()
+            raise NodeBusy("RNK7004E", reason="the address is in use")
+        await asyncio.sleep(0.01)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def serve(folder: Path) -> None:
+    """Run the node of the site in `folder` until SIGTERM or SIGINT.
+
+    Raises:
+        NodeBusy: another process runs the site, or its port is taken. DocumentInvalid, SiteInvalid: the configuration.
+    """
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await Node(folder).run(Future(), stop)
+
+    asyncio.run(main())
+
+
+@contextlib.contextmanager
+def running_node(folder: Path, *, watch: bool = True, listen: bool = True) -> Iterator[Node]:
+    """The node of the site in `folder`, running in a thread of this process. Raises what its start raises."""
+    ready: Future[Node] = Future()
+    stopping: Future[asyncio.Event] = Future()
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        stopping.set_result(stop)
+        await Node(folder, watch=watch, listen=listen).run(ready, stop)
+
+    def target() -> None:
+        try:
+            asyncio.run(main())
+        except BaseException as error:
+            if ready.done():
+                raise
+            ready.set_exception(error)
+
+    thread = threading.Thread(target=target, name="renkei-node")
+    thread.start()
+    try:
+        node = ready.result()
+        yield node
+    finally:
+        if ready.done() and ready.exception() is None:
+            loop = ready.result()._loop  # noqa: SLF001 - the node's own starter
+            with contextlib.suppress(RuntimeError):  # it may have ended by itself
+                loop.call_soon_threadsafe(stopping.result().set)
+        thread.join()
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[Operations]:
+    """The operations of a node that runs within this context.
+
+    Raises:
+        NodeBusy: another process runs the site. DocumentInvalid, SiteInvalid: the configuration.
+    """
+    with running_node(folder) as node:
+        yield node.parts.operations
+
+
+@contextlib.contextmanager
+def open_operations(folder: Path) -> Iterator[Operations | RemoteOperations]:
+    """The site's operations: of its running node, or else of the site itself, in this process, without watching sources.
+
+    Raises:
+        NodeBusy: another process holds the site and does not answer. DocumentInvalid, SiteInvalid: the configuration.
+    """
+    remote = RemoteOperations(private_folder(load_site(folder)) / SOCKET)
+    try:
+        if remote.answers():
+            yield remote
+            return
+    finally:
+        remote.close()
+    with running_node(folder, watch=False, listen=False) as node:
+        yield node.parts.operations

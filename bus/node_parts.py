@@ -1,0 +1,167 @@
+"""The parts of a node, made from a checked configuration. The only place that knows every part; it wires, and does nothing else."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import IO
+
+from bus.batch.pool import WorkerPool
+from bus.batch.prepared import WorkFolder
+from bus.batch.recipes import Recipes
+from bus.broker.embedded import EmbeddedHints
+from bus.clock import SystemClock
+from bus.delivery import Deliverer
+from bus.delivery_dispatch import Dispatcher
+from bus.errors import NodeBusy, SiteInvalid
+from bus.intake import Intake
+from bus.intake_report import Reporter
+from bus.intake_submitted import Progress, Submissions
+from bus.journal.journal import SqlJournal
+from bus.operations import Operations
+from bus.payloads import DirectoryPayloads
+from bus.ports import Adapter, Arrival, Sink, Source
+from bus.security.keyed_hash import KeyedHash
+from bus.security.seal import IdentitySeal
+from bus.site import LoadedSite
+from bus.site_check import load_site, registry_of, translations_of
+from monitoring.metrics import Metrics
+
+Start = Callable[[Arrival, Progress], None]
+
+
+def adapter(name: str) -> Adapter:
+    """The installed adapter of that name.
+
+    Raises:
+        SiteInvalid: none is installed under it.
+    """
+    for point in entry_points(group="renkei.adapters", name=name):
+        loaded: Adapter = point.load()
+        return loaded
+    raise SiteInvalid("RNK7003E", adapter=name)
+
+
+@dataclass(slots=True)
+class ConfiguredSinks:
+    """Sinks by tenant and endpoint, each made once."""
+
+    site: LoadedSite
+    _made: dict[tuple[str, str], Sink] = field(default_factory=dict)
+
+    def sink(self, tenant: str, endpoint: str) -> Sink:
+        """The sink of an endpoint.
+
+        Raises:
+            SiteInvalid: no such endpoint, or its settings are wrong. TransportError: its folder cannot be made.
+        """
+        key = (tenant, endpoint)
+        if key not in self._made:
+            loaded = self.site.tenants.get(tenant)
+            found = next((known for known in loaded.tenant.endpoints if known.id == endpoint), None) if loaded else None
+            if found is None:
+                raise SiteInvalid("RNK4020E", kind="endpoint", name=endpoint, tenant=tenant)
+            self._made[key] = adapter(found.adapter).sink(found.settings, found.id, tenant, self.site.folder)
+        return self._made[key]
+
+
+def configured_sources(site: LoadedSite) -> Mapping[tuple[str, str], Source]:
+    """The sources of every endpoint that an interface takes files from."""
+    made: dict[tuple[str, str], Source] = {}
+    for code, loaded in site.tenants.items():
+        used = {interface.endpoint for interface in loaded.tenant.interfaces}
+        for endpoint in loaded.tenant.endpoints:
+            if endpoint.id in used:
+                made[code, endpoint.id] = adapter(endpoint.adapter).source(endpoint.settings, endpoint.id, code, site.folder)
+    return made
+
+
+@dataclass(slots=True)
+class Parts:
+    """Everything a node consists of. One process at a time has the parts of a site: it holds `lock`."""
+
+    site: LoadedSite
+    lock: IO[str]
+    journal: SqlJournal
+    metrics: Metrics
+    clock: SystemClock
+    pool: WorkerPool
+    work: WorkFolder
+    hints: EmbeddedHints
+    intake: Intake
+    dispatcher: Dispatcher
+    reporter: Reporter
+    operations: Operations
+
+    def close(self) -> None:
+        """Close the journal and let the site go."""
+        self.hints.close()
+        self.journal.close()
+        self.lock.close()
+
+
+def private_folder(site: LoadedSite) -> Path:
+    """The folder of the site that only the node's user may enter: lock, socket, secret."""
+    folder = site.path(site.site.journal.file).parent
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def take_lock(folder: Path) -> IO[str]:
+    """The site's lock, held until the file is closed or the process ends.
+
+    Raises:
+        NodeBusy: another process holds it.
+    """
+    lock = (folder / "node.lock").open("a+", encoding="ascii")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.seek(0)
+        pid = lock.read().strip() or "?"
+        lock.close()
+        raise NodeBusy("RNK7001E", folder=str(folder), pid=pid) from error
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def assemble(folder: Path, start: Start) -> Parts:
+    """Make the parts of the site in `folder`. `start` is called with each submitted file.
+
+    Raises:
+        DocumentInvalid, SiteInvalid: the configuration. NodeBusy: another process runs the site. JournalUnavailable: the journal.
+    """
+    site = load_site(folder)
+    private = private_folder(site)
+    lock = take_lock(private)
+    try:
+        return _wired(site, private, lock, start)
+    except BaseException:
+        lock.close()
+        raise
+
+
+def _wired(site: LoadedSite, private: Path, lock: IO[str], start: Start) -> Parts:
+    clock, hints = SystemClock(), EmbeddedHints()
+    registry = registry_of(site)
+    recipes = Recipes(site, registry, translations_of(site, registry))
+    journal = SqlJournal.open(site.path(site.site.journal.file), clock)
+    payloads = DirectoryPayloads(site.path(site.site.payloads.folder), IdentitySeal())
+    work = WorkFolder.of(site.path(site.site.batch.work_folder))
+    work.clear_earlier_boots()
+    pool = WorkerPool(site.site.batch.workers)
+    metrics = Metrics(node=site.site.node)
+    reporter = Reporter(site, metrics, clock)
+    hashes = KeyedHash.open(private / "hash.key")
+    intake = Intake(recipes, journal, payloads, pool, work, hashes, hints, site.site.batch.chunk_bytes)
+    deliverer = Deliverer(recipes, journal, payloads, pool, work, ConfiguredSinks(site), clock)
+    dispatcher = Dispatcher(site.site.node, journal, journal, deliverer, hints, reporter, work)
+    submissions = Submissions(recipes, private / "submitted", start)
+    operations = Operations(recipes, journal, payloads, submissions, hints, clock)
+    return Parts(site, lock, journal, metrics, clock, pool, work, hints, intake, dispatcher, reporter, operations)
