@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,3 +29,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield place
     finally:
         subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@pytest.fixture
+def open_place() -> Iterator[Path]:
+    """A folder that other users can reach (pytest's own are private)."""
+    with tempfile.TemporaryDirectory(prefix="renkei-open-") as name:
+        place = Path(name)
+        place.chmod(0o777)
+        yield place

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from adapters.files.settings import SourceSettings
@@ -30,3 +33,13 @@ def drop(folder: Path, name: str, data: bytes = b"data", *, marker: str | None =
     if marker is not None:
         (folder / marker.format(name=name, stem=path.stem)).touch()
     return path
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Work without root's rights: root may write anywhere, so that rights show only to somebody else."""
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
