@@ -19,6 +19,7 @@ MOST_REPEATS: Final = 1000
 _PUNCTUATION: Final = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~ ")
 _ESCAPED: Final = frozenset("\\.+*?()|[]{}^$#&-~/")
 _SHORTHAND: Final = {"d": "0-9", "w": "0-9A-Za-z_"}
+_ONE_CLASS: Final = re.compile(r"(\[(?!\^)(?:[^\]\\]|\\.)+\])(\{([0-9]+)(,?)([0-9]*)\}|[?*+]?)")
 _COUNT: Final = re.compile(r"\{([0-9]{1,4})(,?)([0-9]{0,4})\}")
 
 
@@ -32,6 +33,20 @@ class Pattern:
 
     text: str
     body: str
+
+    def one_ascii_class(self) -> tuple[frozenset[int], int, int] | None:
+        """For a pattern that is one class of ASCII characters and a quantifier: the characters, and how often at least and at most."""
+        found = _ONE_CLASS.fullmatch(self.body)
+        if found is None:
+            return None
+        one = re.compile(found[1])
+        allowed = frozenset(code for code in range(128) if one.fullmatch(chr(code)))
+        if not allowed or len(found[1]) < 3 or not found[1].isascii():
+            return None
+        least, comma, most = {"": ("1", "", ""), "?": ("0", ",", "1"), "*": ("0", ",", ""), "+": ("1", ",", "")}.get(
+            found[2], (found[3], found[4], found[5])
+        )
+        return allowed, int(least), int(most) if most else 1 << 31 if comma else int(least)
 
     def python(self) -> re.Pattern[str]:
         """For `fullmatch`."""
