@@ -1,0 +1,1 @@
+"""Dashboards as Grafana reads them; written by `python -m monitoring.dashboards`, never by hand."""
