@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, event, inspect
@@ -16,11 +17,11 @@ from bus.journal.tables import metadata
 from bus.message import DeliveryState, MessageState
 
 
-def _schema(url: str) -> dict[str, object]:
+def _schema(url: str) -> dict[str, Any]:
     """Everything of a schema that matters, whatever the order of its columns."""
     engine = create_engine(url)
     looked = inspect(engine)
-    found: dict[str, object] = {}
+    found: dict[str, Any] = {}
     for table in sorted(set(looked.get_table_names()) - {"alembic_version"}):
         found[table] = {
             "columns": {c["name"]: (str(c["type"]), c["nullable"], c["default"]) for c in looked.get_columns(table)},
@@ -84,10 +85,10 @@ def test_a_commit_is_on_disk_and_keys_are_checked(tmp_path: Path) -> None:
 def test_claims_and_lists_read_through_an_index(tmp_path: Path) -> None:
     """A scan or a sort would cost seconds with a million deliveries: no statement may do either."""
     journal = SqlJournal.open(tmp_path / "journal.db", ManualClock())
-    asked: list[tuple[str, object]] = []
+    asked: list[tuple[str, Any]] = []
     engine = journal._database._engine
 
-    def note(_connection: object, _cursor: object, statement: str, parameters: object, *_rest: object) -> None:
+    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_rest: object) -> None:
         asked.append((statement, parameters))
 
     event.listen(engine, "before_cursor_execute", note)
