@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -202,3 +203,24 @@ def test_the_workbook_says_line_byte_label_rule_expected_and_found(library: Regi
     assert line["zokugara_hyoki"][8] == "=1+1"
     cell = next(cell for row in sheet.iter_rows() for cell in row if cell.value == "=1+1")
     assert cell.data_type == "s"
+
+
+def test_sums_are_not_compared_when_records_cannot_be_read(library: Registry, tax_payers: CaseFile, tmp_path: Path) -> None:
+    records = [tax_payers.records["taxed"], {**tax_payers.records["untaxed"], "kosei_jiyu": "@@"}]
+    file = tax_file(tmp_path, library, records, 2, 999999, 3560000)
+    file.write_bytes(file.read_bytes().replace(b"@@", b"\x81\xad"))
+    result = run(library, TAX, "mainframe_csv", file)
+    assert (result.rejected, result.disagreements, result.compared) == (1, (), False)
+    book = tmp_path / "report.xlsx"
+    write_xlsx(result, book, "en")
+    assert ("Note", "sums not compared: some records cannot be read") in list(load_workbook(book)["Summary"].iter_rows(values_only=True))
+
+
+def test_a_control_character_does_not_stop_the_report(library: Registry, people: CaseFile, tmp_path: Path) -> None:
+    file = resident_file(tmp_path, library, [people.records["resident"]])
+    result = run(library, RESIDENT, "mainframe_csv", file)
+    row = {"ordinal": 1, "line": 2, "byte": 9, "field": "seibetsu", "rule": "codes", "severity": "reject", "value": "\x0b7"}
+    spoiled = replace(result, findings=pl.DataFrame([row], schema=result.findings.schema))
+    book = tmp_path / "report.xlsx"
+    write_xlsx(spoiled, book, "ja")
+    assert [row[8] for row in load_workbook(book)["明細"].iter_rows(values_only=True)][1] == "\\x0b7"
