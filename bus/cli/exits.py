@@ -45,6 +45,8 @@ _BY_KIND: Final[Mapping[str, ExitCode]] = {
     "JournalUnavailable": ExitCode.NODE,
 }
 """By name, so that showing an error never imports the part of the bus that may be what is broken."""
+_BY_ID: Final[Mapping[str, ExitCode]] = {"RNK3004E": ExitCode.NOT_FOUND, "RNK6092E": ExitCode.NODE}
+"""By message id: an error that comes from a running node over its socket keeps its id, but not its kind."""
 
 
 def of_error(error: RenkeiError) -> ExitCode:
@@ -53,6 +55,8 @@ def of_error(error: RenkeiError) -> ExitCode:
         return ExitCode.NOT_FOUND
     if isinstance(error, WaitedTooLong):
         return ExitCode.WAITED
+    if error.message_id in _BY_ID:
+        return _BY_ID[error.message_id]
     kinds = (_BY_KIND.get(kind.__name__) for kind in type(error).__mro__)
     return next((code for code in kinds if code is not None), ExitCode.ABNORMAL)
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from bus.cli.exits import NothingThere
 
@@ -105,8 +104,9 @@ def site_folder(folder: Path) -> Path:
 def open_operations(folder: Path) -> AbstractContextManager[Operations]:
     """The operations of the site in `folder`: over its running node, or in this process when none runs."""
     site_folder(folder)
-    opened = import_module("bus.node").open_operations(folder)
-    return cast("AbstractContextManager[Operations]", opened)
+    from bus.node import open_operations as opened
+
+    return opened(folder)
 
 
 def serve(folder: Path) -> None:
@@ -116,7 +116,9 @@ def serve(folder: Path) -> None:
         NothingThere: no site in the folder. NodeBusy: another process runs it. SiteInvalid, DocumentInvalid: see `renkei check`.
     """
     site_folder(folder)
-    import_module("bus.node").serve(folder)
+    from bus.node import serve as run
+
+    run(folder)
 
 
 def running(folder: Path) -> AbstractContextManager[Operations]:
@@ -126,4 +128,6 @@ def running(folder: Path) -> AbstractContextManager[Operations]:
         as `serve`.
     """
     site_folder(folder)
-    return cast("AbstractContextManager[Operations]", import_module("bus.node").running(folder))
+    from bus.node import running as run
+
+    return run(folder)

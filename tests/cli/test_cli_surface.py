@@ -100,6 +100,8 @@ def test_no_command_shows_the_help(renkei: Renkei) -> None:
     ("error", "code"),
     [
         (NotFound("RNK3001E"), 5),
+        (OperationRefused("RNK3004E"), 5),
+        (OperationRefused("RNK6092E"), 3),
         (NodeBusy("RNK7001E"), 3),
         (JournalUnavailable("RNK3002E"), 3),
         (ContractUnknown("RNK1103E"), 5),
