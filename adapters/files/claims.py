@@ -95,12 +95,11 @@ class Claims:
         for home in sorted(path for path in self._folder.iterdir() if path.is_dir() and not path.is_symlink()):
             if home.name in known:
                 continue
-            said = _read(home / _RECORD)
-            if said is None or Look.at(home / str(said["name"])) is None:
+            name, marker = self._said(home)
+            if name is None or Look.at(home / name) is None:
                 self._remove(home)
-                continue
-            name, marker = str(said["name"]), said["marker"]
-            yield self._with_marker(home, name, str(marker) if marker else None)
+            else:
+                yield self._with_marker(home, name, marker)
 
     def forget(self, data: Path) -> None:
         """Remove a claim whose file is no longer needed or was moved away; again changes nothing."""
@@ -110,6 +109,15 @@ class Claims:
         if home.is_dir():
             data.unlink(missing_ok=True)
             self._remove(home)
+
+    def _said(self, home: Path) -> tuple[str | None, str | None]:
+        """The names of the data file and its marker. Without a record (cut off by a crash before anything was moved, or damaged since)
+        whatever stands there is the data, the largest file first: a file is never thrown away for want of its record."""
+        said = _read(home / _RECORD)
+        if said is not None:
+            return str(said["name"]), str(said["marker"]) if said["marker"] else None
+        others = [path for path in home.iterdir() if path.name != _RECORD]
+        return (max(others, key=lambda path: path.lstat().st_size).name if others else None), None
 
     def _with_marker(self, home: Path, name: str, marker: str | None) -> Claim:
         claim = Claim(home.name, home / name, home / marker if marker else None)
@@ -134,8 +142,8 @@ class Claims:
         return True
 
     def _remove(self, home: Path) -> None:
-        """Remove a claim's folder: the record last but one, so that what is left half done is still understood."""
-        for path in sorted(home.iterdir(), key=lambda path: path.name == _RECORD):
+        """Remove a claim's folder, whose file is gone or no longer needed."""
+        for path in home.iterdir():
             path.unlink()
         home.rmdir()
         sync_folder(self._folder)
@@ -147,7 +155,7 @@ def _record(name: str, marker: str | None, look: Look | None) -> bytes:
 
 
 def _read(record: Path) -> dict[str, object] | None:
-    """The claim's record; None when it is missing or was cut off by a crash (then nothing had been moved)."""
+    """The claim's record; None when it is missing or cut off."""
     try:
         said = json.loads(record.read_bytes())
     except (FileNotFoundError, ValueError):

@@ -99,11 +99,10 @@ class FilesSink:
 
     def _remove_leftovers(self, delivery_id: str, fence: int) -> None:
         with os.scandir(self._folder) as entries:
-            names = [entry.name for entry in entries if entry.name.startswith(f".renkei-{delivery_id}-")]
-        for name in names:
-            found = _TEMPORARY.fullmatch(name)
-            if found and found["delivery"] == delivery_id and int(found["fence"]) <= fence:
-                (self._folder / name).unlink(missing_ok=True)
+            found = [temporary for entry in entries if (temporary := _TEMPORARY.fullmatch(entry.name))]
+        for temporary in found:
+            if temporary["delivery"] == delivery_id and int(temporary["fence"]) <= fence:
+                (self._folder / temporary[0]).unlink(missing_ok=True)
 
 
 class OpenFiles:

@@ -123,6 +123,12 @@ class SinkLaws(ABC):
         assert self.visible() == {"out.csv": b"newer", "m": b"done"}
         assert self.hidden() == []
 
+    def test_a_late_old_fence_does_not_harm_a_newer_one(self) -> None:
+        publication = self.written(b"newer", fence=2)
+        self.new_sink().open(DELIVERY, 1, ["out.csv"], None).abort()
+        self.new_sink().publish(publication)
+        assert self.visible() == {"out.csv": b"newer"}
+
     def test_a_new_fence_leaves_other_deliveries_alone(self) -> None:
         other = self.new_sink().open("332020-d45", 1, ["other.csv"], None)
         other.write_chunk(0, b"other")

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bus.calendar import Span, business_date, is_late, minutes_left, rerun_margin_seconds, seconds_left, window
@@ -85,6 +85,8 @@ def test_late_means_not_finished_when_the_window_ended() -> None:
     assert is_late(span.end_us + HOUR_US, span, finished_us=span.end_us)
 
 
+@example(attempt=8, dice=0.5, now=0)
+@example(attempt=9, dice=0.5, now=0)
 @given(attempt=st.integers(1, 10_000), dice=st.floats(0, 1, exclude_max=True), now=st.integers(0, 2**52))
 def test_due_times_grow_up_to_the_longest_and_end(attempt: int, dice: float, now: int) -> None:
     backoff = Backoff(Retry(first_seconds=5, factor=3, most_seconds=600, attempts=9))

@@ -361,6 +361,33 @@ def test_a_kill_at_any_step_of_a_claim_loses_and_doubles_nothing(
     assert names(files_source(tmp_path)) == []
 
 
+def test_a_marker_that_came_later_stays_with_its_own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drop(tmp_path, "a.csv", b"first")
+    with monkeypatch.context() as patch:
+        kill_at(patch, 6)  # the data is claimed, its marker is not
+        with pytest.raises(Killed):
+            names(files_source(tmp_path))
+    assert (tmp_path / "a.csv.end").exists()
+    drop(tmp_path, "a.csv", b"second")
+    os.utime(tmp_path / "a.csv.end", ns=(0, 1))
+    assert [arrival.path.read_bytes() for arrival in files_source(tmp_path).arrivals()] == [b"first", b"second"]
+
+
+@pytest.mark.parametrize("damage", [b"", b'{"name": "a.', None])
+def test_a_claim_whose_record_is_damaged_still_gives_its_file(tmp_path: Path, damage: bytes | None) -> None:
+    drop(tmp_path, "a.csv", b"precious")
+    (before,) = files_source(tmp_path).arrivals()
+    record = before.path.parent / "claim.json"
+    record.unlink()
+    if damage is not None:
+        record.write_bytes(damage)
+    source = files_source(tmp_path)
+    (arrival,) = source.arrivals()
+    assert (arrival.name, arrival.path.read_bytes()) == ("a.csv", b"precious")
+    source.accepted(arrival)
+    assert list((tmp_path / "claimed").iterdir()) == []
+
+
 @pytest.mark.parametrize("step", [1, 2, 3])
 def test_a_kill_at_any_step_of_removing_ends_in_nothing_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     drop(tmp_path, "a.csv")
