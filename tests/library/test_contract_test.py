@@ -16,6 +16,7 @@ from contracts.contract_test import TestResult as Result
 from contracts.errors import FileUnreadable
 from contracts.registry import Registry
 from contracts.report import write_xlsx
+from contracts.synthetic.files import generate
 
 RESIDENT = "resident@1.0"
 TAX = "resident-tax@1.0"
@@ -224,3 +225,14 @@ def test_a_control_character_does_not_stop_the_report(library: Registry, people:
     book = tmp_path / "report.xlsx"
     write_xlsx(spoiled, book, "ja")
     assert [row[8] for row in load_workbook(book)["明細"].iter_rows(values_only=True)][1] == "\\x0b7"
+
+
+@pytest.mark.parametrize(("name", "layout"), [(RESIDENT, "mainframe_csv"), (RESIDENT, "mainframe_fixed"), (TAX, "mainframe_csv")])
+def test_exactly_the_planted_mistakes_are_found(library: Registry, tmp_path: Path, name: str, layout: str) -> None:
+    file = tmp_path / "synthetic"
+    planted = generate(name, layout, file, records=3000, bad_share=0.02, registry=library)
+    result = run(library, name, layout, file)
+    bad = {ordinal for ordinals in planted.bad.values() for ordinal in ordinals}
+    assert set(result.findings.filter(pl.col("severity") == "reject")["ordinal"].to_list()) == bad
+    assert (result.good, result.rejected) == (3000 - len(bad), len(bad))
+    assert result.disagreements == ()
