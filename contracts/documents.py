@@ -17,6 +17,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from contracts.errors import DocumentInvalid, Problem
+from contracts.findings import worded
 
 LIMIT_BYTES: Final = 4 * 1024 * 1024
 
@@ -159,8 +160,8 @@ def problems_of(document: Document, error: ValidationError, model: type[BaseMode
         elif found["type"] == "missing":
             yield document.problem("RNK1006E", path[:-1] if path else path, key=str(found["loc"][-1]))
         else:
-            hint = f"now: {found.get('input')!r:.60}"
-            yield document.problem("RNK1003E", path, reason=found["msg"], hint=hint, path=where)
+            message_id, facts = worded(found, where)
+            yield document.problem(message_id, path, **facts)
 
 
 def _real_path(document: Document, at: Path_, loc: tuple[int | str, ...]) -> Path_:
