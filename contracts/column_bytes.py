@@ -5,8 +5,9 @@ Owns: getting at the bytes, and from bytes back to rows. Bytes of all rows stand
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,9 @@ import polars as pl
 
 Rows = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
+_BLOCK_ROWS: Final = 8192
+_BLOCK_BYTES: Final = 64 * 1024
+"""Work is done in pieces that stay in the processor's cache and below the size at which the allocator asks the system for pages."""
 
 
 class ColumnBytes:
@@ -57,6 +61,17 @@ class ColumnBytes:
     def matrix(self) -> Bytes:
         """One line per present row; only when `uniform`."""
         return self.data.reshape(len(self.present), self.longest)
+
+    def row_blocks(self) -> Iterator[tuple[int, Bytes]]:
+        """Runs of present rows as (first, one line per row); only when `uniform`."""
+        matrix = self.matrix()
+        for first in range(0, len(matrix), _BLOCK_ROWS):
+            yield first, matrix[first : first + _BLOCK_ROWS]
+
+    def byte_blocks(self) -> Iterator[tuple[int, Bytes]]:
+        """Runs of bytes as (first, bytes); each run ends with the first byte of the next, so that neighbours can be compared."""
+        for first in range(0, len(self.data), _BLOCK_BYTES):
+            yield first, self.data[first : first + _BLOCK_BYTES + 1]
 
     def rows_at(self, positions: Rows) -> Rows:
         """The rows to which bytes at these ascending positions belong, each once."""

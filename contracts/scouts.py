@@ -78,7 +78,8 @@ class Scout:
             def check_digit(seen: ColumnBytes) -> Rows:
                 if not seen.within(0x30, 0x39) or not seen.uniform():
                     return seen.present
-                return seen.present[~valid_rows(method, seen.matrix() - np.uint8(0x30))]
+                found = [first + np.flatnonzero(~valid_rows(method, lines - np.uint8(0x30))) for first, lines in seen.row_blocks()]
+                return seen.present[np.concatenate(found)]
 
             yield check_digit
 

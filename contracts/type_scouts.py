@@ -18,6 +18,10 @@ from contracts.model import ContractField
 
 _NONE: Final[Rows] = np.empty(0, np.int64)
 _TOP_BITS: Final = np.uint64(0x8080808080808080)
+_LAST_DAY: Final = np.zeros(0x13, np.uint64)
+_LAST_DAY[[1, 3, 5, 7, 8, 0x10, 0x12]] = 0x31
+_LAST_DAY[[4, 6, 9, 0x11]] = 0x30
+_LAST_DAY[2] = 0x28
 Words = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
 
@@ -52,59 +56,70 @@ def _outside(seen: ColumnBytes, lowest: int, highest: int) -> Rows:
 
 def _not_full_width(seen: ColumnBytes) -> Rows:
     """ASCII, control characters (C2 80-9F), half-width katakana, U+FFFD and noncharacters (all begin with EF or F0-F4)."""
-    data = seen.data
-    if seen.lowest_byte < 0x80:
-        wrong = data < 0x80
-    elif seen.highest_byte < 0xEF and not (data == 0xC2).any():
-        return _NONE
-    else:
-        wrong = np.zeros(len(data), np.bool_)
-    wrong |= data == 0xC2
-    if seen.highest_byte >= 0xF0:
-        wrong |= data >= 0xF0
-    if seen.highest_byte >= 0xEF:
-        leads = np.flatnonzero(data == 0xEF)
-        second, third = data[leads + 1], data[leads + 2]
-        refused = ((second == 0xBD) & (third > 0xA0)) | (second >= 0xBE) | (second == 0xB7)
-        wrong[leads[refused]] = True
-    return seen.rows_at(np.flatnonzero(wrong)) if wrong.any() else _NONE
+    if seen.lowest_byte < 0x80 or seen.highest_byte >= 0xF0:
+        return seen.rows_at(np.flatnonzero((seen.data < 0x80) | (seen.data == 0xC2) | (seen.data >= 0xEF)))
+    full_forms = seen.highest_byte == 0xEF
+    found: list[Rows] = []
+    for first, data in seen.byte_blocks():
+        wrong = data == 0xC2
+        if full_forms:
+            second = data[1:]
+            wrong[:-1] |= (data[:-1] == 0xEF) & ((second >= 0xBD) | (second == 0xB7))
+        if wrong.any():
+            found.append(np.flatnonzero(wrong) + first)
+    return seen.rows_at(np.concatenate(found)) if found else _NONE
+
+
+def _in_blocks(seen: ColumnBytes, wrong: Callable[[Bytes], Mask]) -> Rows:
+    found = [at + first for first, lines in seen.row_blocks() if len(at := np.flatnonzero(wrong(lines)))]
+    return seen.present[np.concatenate(found)] if found else _NONE
 
 
 def _not_a_day(seen: ColumnBytes) -> Rows:
-    """Rows that are not `YYYY-MM-DD` with a day every year has; Feb 29 and year 0000 are left to the exact rule."""
+    """Rows that are not `YYYY-MM-DD` with a day every year has; Feb 29 and years before 0100 are left to the exact rule."""
     if seen.longest != 10 or not seen.uniform():
         return seen.present
-    matrix = seen.matrix()
-    front = _words(matrix, 0)
-    wrong = _beyond(front, b"0000-00-", b"\x09\x09\x09\x09\x00\x09\x09\x00")
-    back = np.ascontiguousarray(matrix[:, 5:]) ^ np.frombuffer(b"00-00", np.uint8)
-    month, day = back[:, 0] * np.uint8(10) + back[:, 1], back[:, 3] * np.uint8(10) + back[:, 4]
-    wrong |= (back[:, 3] > 9) | (back[:, 4] > 9)
-    wrong |= (month - np.uint8(1)) > 11
-    longest = np.uint8(30) | (month ^ (month >> 3))
-    wrong |= (day - np.uint8(1)) >= longest
-    wrong |= (month == 2) & (day > 28)
-    wrong |= (front & np.uint64(0xFFFFFFFF)) == int.from_bytes(b"0000", "little")
-    return seen.present[wrong] if wrong.any() else _NONE
+    return _in_blocks(seen, _wrong_days)
+
+
+def _wrong_days(lines: Bytes) -> Mask:
+    century = _numbers(lines, 0, "<u2") ^ np.uint16(0x3030)
+    digits = _numbers(lines, 2, "<u8") ^ np.uint64(int.from_bytes(b"00-00-00", "little"))
+    wrong = _beyond(digits, b"\x09\x09\x00\x09\x09\x00\x09\x09")
+    wrong |= (((century + np.uint16(0x7676)) | century) & np.uint16(0x8080) != 0) | (century == 0)
+    # month and day with one digit per four bits, so that 0x12 is December
+    month = ((digits >> np.uint64(20)) & np.uint64(0xF0)) | ((digits >> np.uint64(32)) & np.uint64(0xF))
+    day = ((digits >> np.uint64(44)) & np.uint64(0xF0)) | (digits >> np.uint64(56))
+    wrong |= (month - np.uint64(1)) > np.uint64(0x11)
+    late = (day - np.uint64(1)) > np.uint64(0x27)
+    late &= ~wrong
+    at = np.flatnonzero(late)
+    if len(at):
+        wrong[at] = (day[at] > _LAST_DAY[month[at]]) | (day[at] == 0)
+    return wrong
 
 
 def _not_a_time(seen: ColumnBytes) -> Rows:
     """Rows that are not `HH:MM:SS`; the short form is left to the exact rule."""
     if seen.longest != 8 or not seen.uniform():
         return seen.present
-    words = _words(seen.matrix(), 0)
-    wrong = _beyond(words, b"00:00:00", b"\x02\x09\x00\x05\x09\x00\x05\x09")
-    wrong |= ((words & 0xFF) == ord("2")) & (((words >> np.uint64(8)) & 0xFF) > ord("3"))
-    return seen.present[wrong] if wrong.any() else _NONE
+    return _in_blocks(seen, _wrong_times)
 
 
-def _words(matrix: Bytes, start: int) -> Words:
-    """Eight bytes of each line from `start`, the first one lowest."""
-    return np.ascontiguousarray(matrix[:, start : start + 8]).view("<u8").reshape(-1)
+def _wrong_times(lines: Bytes) -> Mask:
+    digits = _numbers(lines, 0, "<u8") ^ np.uint64(int.from_bytes(b"00:00:00", "little"))
+    wrong = _beyond(digits, b"\x02\x09\x00\x05\x09\x00\x05\x09")
+    wrong |= ((digits & np.uint64(0xFF)) == 2) & (((digits >> np.uint64(8)) & np.uint64(0xFF)) > 3)
+    return wrong
 
 
-def _beyond(words: Words, template: bytes, greatest: bytes) -> Any:
-    """Where any byte, exclusive-or its place in the template, is greater than allowed."""
-    distance = words ^ np.uint64(int.from_bytes(template, "little"))
+def _numbers(lines: Bytes, start: int, kind: str) -> Any:
+    """A number of each line's bytes from `start`, the first one lowest."""
+    rows, width = lines.shape
+    return np.ndarray((rows,), kind, lines, start, (width,)).copy()
+
+
+def _beyond(distances: Words, greatest: bytes) -> Mask:
+    """Where any byte of a distance from the template is greater than allowed."""
     room = np.uint64(int.from_bytes(bytes(0x7F - most for most in greatest), "little"))
-    return ((distance + room) | distance) & _TOP_BITS != 0
+    return np.asarray(((distances + room) | distances) & _TOP_BITS != 0)
