@@ -14,7 +14,7 @@ from sqlalchemy import insert, select, update
 from bus.errors import OperationRefused, TotalsDisagree
 from bus.journal.identities import begin_message, chunks_of
 from bus.journal.ordering import add_delivery
-from bus.journal.quarantining import add_quarantine, close_held
+from bus.journal.quarantining import add_quarantine
 from bus.journal.rows import AnyRow, broken_rules, chunk_found, delivery_of, key_of, not_found, receipt_of
 from bus.journal.tables import chunks, deliveries, messages, receipts
 from bus.journal.transaction import EntryKind, JournalRole, Transaction
@@ -79,6 +79,8 @@ class SqlAcceptJournal(JournalRole):
     ) -> Sequence[Delivery]:
         """Accept and route in one transaction. Numbers order each subscription. Twice = the same deliveries again.
 
+        A held message may be accepted; who decided that is written by `release`, which closes its entry in quarantine.
+
         Raises:
             TotalsDisagree: good + rejected is not the number of records that came.
             OperationRefused: chunks are not done, the message was refused, or it corrects another tenant's message.
@@ -88,8 +90,6 @@ class SqlAcceptJournal(JournalRole):
             if row.state == MessageState.ACCEPTED:
                 return _routed(transaction, row)
             _must_be(row, message_id, "accept", MessageState.RECEIVING, MessageState.HELD)
-            if row.state == MessageState.HELD:
-                close_held(transaction, row.tenant, row.serial)
             corrected = None if corrects is None else message_row(transaction, corrects)
             if corrected is not None and corrected.tenant != row.tenant:
                 raise OperationRefused("RNK3005E", id=message_id, state=row.state, wanted="accept")

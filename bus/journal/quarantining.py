@@ -12,7 +12,7 @@ from sqlalchemy import insert, select, update
 from bus.journal.rows import AnyRow, id_of, part_list, quarantine_of
 from bus.journal.tables import quarantine
 from bus.journal.transaction import EntryKind, Transaction
-from bus.message import NewQuarantine, QuarantineEntry, QuarantineKind
+from bus.message import NewQuarantine, QuarantineEntry
 
 OPEN = "open"
 
@@ -56,11 +56,3 @@ def close_quarantine(transaction: Transaction, row: AnyRow, kind: EntryKind, *, 
     entry = quarantine_of(transaction.connection.execute(closed).one())
     transaction.append(row.tenant, kind, entry.id, {"kind": entry.kind.value, "records": entry.records, "by": by})
     return entry
-
-
-def close_held(transaction: Transaction, tenant: str, message: int) -> None:
-    """A held message is decided: close what was open about the hold."""
-    own = (quarantine.c.tenant == tenant, quarantine.c.message == message, quarantine.c.state == OPEN)
-    held = select(quarantine).where(*own, quarantine.c.kind == QuarantineKind.HELD_REVISION.value)
-    for row in transaction.connection.execute(held).all():
-        close_quarantine(transaction, row, EntryKind.RELEASED, by="")

@@ -167,7 +167,7 @@ class AcceptLaws:
         assert journal.begin(new_message(content="bb")).outcome is ReceiptOutcome.DUPLICATE
         accept(journal, message, [new_delivery()])
         waiting = [one.kind for one in journal.quarantine(message=message.id)]
-        assert waiting == [QuarantineKind.REJECTED_RECORDS]
+        assert waiting == [QuarantineKind.REJECTED_RECORDS, QuarantineKind.HELD_REVISION]
 
     def test_a_correction_names_what_it_corrects(self, journal: Journal) -> None:
         (delivery,) = accepted(journal)

@@ -92,6 +92,13 @@ class OperateLaws:
         assert message.state is MessageState.HELD
         assert len(accept(journal, message, [new_delivery()])) == 1
 
+    def test_a_revision_may_be_accepted_before_its_entry_is_released(self, journal: Journal) -> None:
+        entry = hold(journal)
+        accept(journal, journal.message(entry.message), [new_delivery()])
+        assert journal.release(entry.id, by="suzuki").state == "released"
+        assert journal.entries("332020", subject=entry.id)[-1].facts["by"] == "suzuki"
+        assert journal.message(entry.message).state is MessageState.ACCEPTED
+
     def test_a_skipped_revision_is_refused(self, journal: Journal) -> None:
         entry = hold(journal)
         journal.skip(entry.id, by="me")
