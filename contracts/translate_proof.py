@@ -104,9 +104,14 @@ def field_length(field: ContractField) -> int | None:
     return _TYPE_LENGTHS.get(field.type)
 
 
+def _certain_length(field: ContractField) -> int | None:
+    """The length that the source's rules enforce; one they only warn of bounds nothing."""
+    return field_length(field) if field.severity.get("length", "reject") == "reject" else None
+
+
 def _origin_length(rule: Rule, source: Contract) -> int | None:
     if rule.from_ is not None:
-        return field_length(source.field(rule.from_)) if rule.from_ in source.names else None
+        return _certain_length(source.field(rule.from_)) if rule.from_ in source.names else None
     if rule.constant is not None:
         return len(rule.constant)
     lengths = [longest(child, source) for child in rule.children]

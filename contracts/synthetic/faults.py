@@ -93,7 +93,6 @@ class Damage:
 
     def __init__(self, contract: Contract, layout: FileLayout) -> None:
         self._contract = contract.contract
-        self._key = contract.key
         self._layout = layout
         self._columns = layout.columns or [Column(field=name) for name in contract.names]
         self._index = {column.field: index for index, column in enumerate(self._columns) if column.field is not None}
@@ -118,9 +117,9 @@ class Damage:
         return self._put(record, fault.field, self._bytes(fault))
 
     def with_key(self, record: bytes, key: Mapping[str, str]) -> bytes:
-        """The record with another record's key."""
-        for field in self._key:
-            record = self._put(record, field, key[field].encode(self._layout.encoding))
+        """The record with these key fields of another one."""
+        for field, value in key.items():
+            record = self._put(record, field, value.encode(self._layout.encoding))
         return record
 
     def _bytes(self, fault: _Fault) -> bytes:

@@ -190,9 +190,9 @@ class _Work:
         return [data[start : start + width] for start in range(0, len(data), width)]
 
     def _key(self, ordinal: int) -> dict[str, str]:
+        """The parts of a record's key that differ between records."""
         one = np.array([ordinal], dtype=np.int64)
-        made = {"atenabango": person_numbers(one)[0], "rirekibango": history_numbers(one)[0]}
-        return {name: str(made[name]) for name in self._contract.key if name in made}
+        return {"atenabango": str(person_numbers(one)[0]), "rirekibango": str(history_numbers(one)[0])}
 
     def _manifest(self, totals: Totals) -> Manifest:
         bad: dict[str, list[int]] = {kind: [] for kind in self._kinds}
