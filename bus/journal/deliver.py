@@ -8,6 +8,7 @@ may already be renamed, so a failed publication is tried again as it stands.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from sqlalchemy import delete, insert, select
 
@@ -18,8 +19,10 @@ from bus.journal.quarantining import add_quarantine
 from bus.journal.rows import AnyRow, delivery_chunk_found, key_of, not_found, same_totals
 from bus.journal.tables import deliveries, delivery_chunks, messages
 from bus.journal.transaction import EntryKind, JournalRole, Transaction
-from bus.message import FINISHED, Delivery, DeliveryChunkDone, DeliveryState, NewQuarantine, QuarantineKind
+from bus.message import Delivery, DeliveryChunkDone, DeliveryState, NewQuarantine, QuarantineKind
 from contracts.totals import Totals
+
+_DELIVERED: Final = (DeliveryState.DELIVERED, DeliveryState.DELIVERED_WITH_REFUSALS)
 
 
 class SqlDeliverJournal(JournalRole):
@@ -95,7 +98,7 @@ class SqlDeliverJournal(JournalRole):
         """
         with self._begin() as transaction:
             row = _row(transaction, claimed)
-            if row.fence == claimed.fence and row.state in FINISHED:
+            if row.fence == claimed.fence and row.state in _DELIVERED:
                 return DeliveryState(row.state)
             _must_hold(row, claimed)
             _must_be(row, claimed, "delivered", DeliveryState.READY_TO_PUBLISH)
