@@ -56,6 +56,7 @@ class TestResult:
     """
 
     contract: Contract
+    layout: Layout
     file: Path
     plan: FilePlan
     good: int
@@ -103,6 +104,7 @@ class _Run:
     def __init__(self, path: Path, contract: Contract, layout: Layout, chunk_bytes: int) -> None:
         self._path = path
         self._contract = contract
+        self._layout = layout
         self._plan = cutter_for(layout, contract).plan(str(path), chunk_bytes)
         self._reader: Reader = reader_for(layout, contract)
         self._validator = FrameValidator(contract)
@@ -152,6 +154,7 @@ class _Run:
         sums_declared = any(name.startswith("sum.") for name in self._plan.declared)
         return TestResult(
             contract=self._contract,
+            layout=self._layout,
             file=self._path,
             plan=self._plan,
             good=self._plan.records - self._rejected,

@@ -19,9 +19,8 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
 from contracts.contract_test import TestResult
-from contracts.explain import expected, label, reason
+from contracts.explain import advice, expected, label, reason
 from contracts.messages import Language
-from contracts.model import Contract
 
 Cell = str | int
 SEVERITY_WORDS: Final = {"reject": ("拒否", "reject"), "warn": ("警告", "warn")}
@@ -36,6 +35,7 @@ _BY_RULE_TITLES: Final = (
     ("重み", "Severity"),
     ("件数", "Count"),
     ("内容", "What is wrong"),
+    ("どうするか", "What to do"),
 )
 _FINDING_TITLES: Final = (
     ("レコード", "Record"),
@@ -48,7 +48,7 @@ _FINDING_TITLES: Final = (
     ("期待する値", "Expected"),
     ("見つかった値（伏せ字）", "Found (masked)"),
 )
-_BY_RULE_WIDTHS: Final = (26, 26, 26, 10, 12, 70)
+_BY_RULE_WIDTHS: Final = (26, 26, 26, 10, 12, 70, 70)
 _FINDING_WIDTHS: Final = (10, 10, 12, 26, 26, 26, 10, 50, 30)
 
 
@@ -132,8 +132,9 @@ def _verdict(result: TestResult, language: Language) -> str:
 
 def _by_rule(result: TestResult, language: Language) -> Iterator[Sequence[Cell]]:
     for (field, rule, severity), count in result.broken.items():
-        what = reason(result.contract, field, rule, language)
-        yield label(result.contract, field, language), field, rule, _said(SEVERITY_WORDS[severity], language), count, what
+        what = reason(result.contract, field, rule, language, result.layout)
+        name = label(result.contract, field, language)
+        yield name, field, rule, _said(SEVERITY_WORDS[severity], language), count, what, advice(rule, language)
 
 
 def _findings(result: TestResult, language: Language) -> Iterator[Sequence[Cell]]:
@@ -141,9 +142,10 @@ def _findings(result: TestResult, language: Language) -> Iterator[Sequence[Cell]
     for ordinal, line, byte, field, rule, severity, value in result.findings.iter_rows():
         words = told.get((field, rule))
         if words is None:
-            words = told[field, rule] = _words(result.contract, field, rule, language)
+            words = told[field, rule] = _words(result, field, rule, language)
         yield ordinal, line, byte, words[0], field, rule, _said(SEVERITY_WORDS[severity], language), words[1], value
 
 
-def _words(contract: Contract, field: str, rule: str, language: Language) -> tuple[str, str]:
-    return label(contract, field, language), expected(contract, field, rule, language) or reason(contract, field, rule, language)
+def _words(result: TestResult, field: str, rule: str, language: Language) -> tuple[str, str]:
+    told = expected(result.contract, field, rule, language, result.layout)
+    return label(result.contract, field, language), told or reason(result.contract, field, rule, language)

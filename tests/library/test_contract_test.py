@@ -202,6 +202,10 @@ def test_the_workbook_says_line_byte_label_rule_expected_and_found(library: Regi
     assert line["seibetsu"][3] == "性別"
     assert line["seibetsu"][5:] == ("codes", "拒否", "0 不明、1 男、2 女", "7")
     assert line["zokugara_hyoki"][8] == "=1+1"
+    by_rule = {row[1]: row for row in load_workbook(book)["規則別"].iter_rows(values_only=True)}
+    assert by_rule["seibetsu"][2:5] == ("codes", "拒否", 1)
+    assert str(by_rule["seibetsu"][5]).startswith("性別: ")
+    assert by_rule["seibetsu"][6]
     cell = next(cell for row in sheet.iter_rows() for cell in row if cell.value == "=1+1")
     assert cell.data_type == "s"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from contracts.explain import expected, label, reason
-from contracts.messages import Language
+from contracts.explain import advice, expected, label, reason
+from contracts.messages import Language, catalogue
 from contracts.registry import Registry
 
 NAMES = Registry.load().names()
@@ -42,8 +42,29 @@ def test_what_is_expected_names_the_contract_s_own_limits(library: Registry) -> 
     assert expected(library.contract("resident-tax@1.0"), "fuka_nendo", "range", "ja") == "1950 〜 2100"
 
 
-def test_rules_of_reading_expect_nothing_of_a_field(library: Registry) -> None:
-    assert expected(library.contract("resident@1.0"), "", "columns", "ja") == ""
+def test_rules_about_the_form_of_a_file_name_the_layout_s_figures(library: Registry) -> None:
+    contract = library.contract("resident@1.0")
+    fixed, csv = library.layout("resident@1.0", "mainframe_fixed"), library.layout("resident@1.0", "csv_utf8")
+    assert expected(contract, "", "columns", "ja", csv) == "46 列"
+    assert expected(contract, "", "newline", "ja", csv) == "CRLF"
+    assert expected(contract, "", "record_length", "en", fixed) == "800 bytes"
+    assert expected(contract, "", "constant", "ja", fixed) == '"D"'
+    assert expected(contract, "seinengappi", "date_form", "ja", fixed) == "yyyymmdd"
+    assert expected(contract, "shimei", "too_wide", "ja", fixed) == "60 バイト以内"
+    assert expected(contract, "", "columns", "ja") == "レイアウトのとおり"
+    assert expected(contract, "shimei", "undecodable", "ja") == ""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_rule_has_a_whole_sentence_and_advice(library: Registry, language: Language) -> None:
+    contract = library.contract("resident@1.0")
+    rules = [message_id.removeprefix("rule.") for message_id in catalogue() if message_id.startswith("rule.")]
+    assert {"required", "undecodable", "columns", "duplicate_key"} <= set(rules)
+    for rule in rules:
+        sentence = reason(contract, "seinengappi", rule, language)
+        assert "?" not in sentence
+        assert "rule." not in sentence
+        assert advice(rule, language)
 
 
 def test_a_field_is_called_by_its_label(library: Registry) -> None:
