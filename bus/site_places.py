@@ -107,12 +107,12 @@ def name_problems(tenants: Sequence[tuple[str, Item]], known: Known, folders: di
     incoming: list[Flow] = []
     outgoing: list[Flow] = []
     for code, tenant in tenants:
-        contracts = {interface.text("id"): interface.text("contract") for interface in tenant.items("interfaces")}
+        interfaces = {interface.text("id"): interface for interface in tenant.items("interfaces")}
         for interface in tenant.items("interfaces"):
             yield from _incoming(interface, known.layout(interface.text("contract"), interface.text("layout")))
             incoming += _flows(code, interface, ("file",), interface.text("id"), folders)
         for subscription in tenant.items("subscriptions"):
-            yield from _outgoing(subscription, _layout_of(subscription, contracts.get(subscription.text("interface")), known))
+            yield from _outgoing(subscription, interfaces.get(subscription.text("interface")), known)
             outgoing += _flows(code, subscription, ("file", "marker"), subscription.text("interface"), folders)
     yield from _shared(incoming, "RNK2213E")
     yield from _shared(outgoing, "RNK2214E")
@@ -139,7 +139,7 @@ def _incoming(interface: Item, layout: Layout | None) -> Iterator[Problem]:
         yield interface.problem("RNK2210E", "file", pattern=pattern)
 
 
-def _outgoing(subscription: Item, layout: Layout | None) -> Iterator[Problem]:
+def _outgoing(subscription: Item, interface: Item | None, known: Known) -> Iterator[Problem]:
     for key in ("file", "marker"):
         pattern = subscription.text(key)
         if pattern is not None:
@@ -149,10 +149,13 @@ def _outgoing(subscription: Item, layout: Layout | None) -> Iterator[Problem]:
     if pattern is None or lint(pattern, "out"):
         return
     words = NamePattern(pattern).words
-    many = isinstance(layout, XmlLayout) and layout.records_per_document > 0
-    if many and "document" not in words:
+    layout = _layout_of(subscription, interface.text("contract") if interface else None, known)
+    if isinstance(layout, XmlLayout) and layout.records_per_document > 0 and "document" not in words:
         yield subscription.problem("RNK2211E", "file", pattern=pattern)
-    missing = [word for word in ("business_date", "sequence") if word not in words]
+    needed = ["business_date", "sequence"]
+    if interface is not None and interface.text("on_revision") == "accept":
+        needed.append("revision")
+    missing = [word for word in needed if word not in words]
     if missing:
         yield subscription.problem("RNK2221W", "file", pattern=pattern, words=", ".join(f"{{{word}}}" for word in missing))
 

@@ -90,6 +90,7 @@ ONE_MISTAKE = [
     (K, "JUMIN_{business_date:%Y%m%d}_", "JUMIN_", "RNK2210E"),
     (K, "JUMIN_{business_date:%Y%m%d}_", "JUMIN_{businessdate:%Y%m%d}_", "RNK5003E"),
     (K, "_{sequence:03}.xml", ".xml", "RNK2221W"),
+    (K, "on_revision: hold ", "on_revision: accept ", "RNK2221W"),
     (K, 'marker: "{name}.end"\n    retry', 'marker: "{name}"\n    retry', "RNK2214E"),
     (K, 'marker: "{name}.end"}', 'markr: "{name}.end"}', "RNK1005E"),
     (K, "{policy: reject_records", "{policy: reject_recs", "RNK1007E"),
@@ -109,6 +110,8 @@ def test_one_mistake_is_found_at_its_line(site: ExampleSite, file: str, old: str
         assert at < line
     elif message_id == "RNK2202E":  # stands at the later of the two tenants
         assert name == "372013.yaml"
+    elif "on_revision" in old:  # stands at the names of those who would get the revision
+        assert at > line
     elif message_id == "RNK2108E":  # stands at the window, above day_ends
         assert at in (line - 1, line)
     else:
