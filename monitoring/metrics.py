@@ -111,8 +111,9 @@ class Metrics:
         """Make an interface's series exist. The last ends (seconds since 1970, from the journal) outlive a restart of the node."""
         for outcome in ("in", "good", "rejected"):
             self._count(self._records, 0, tenant, interface, outcome)
-        for outcome in ("accepted", "refused"):
+        for outcome in ("accepted", "held", "refused"):
             self._count(self._receipts, 0, tenant, interface, outcome)
+        self._count(self._receipts, 0, tenant, UNKNOWN_INTERFACE, "refused")
         self._count(self._failures, 0, tenant, interface)
         self._set(self._window, window_seconds, tenant, interface)
         self._set(self._success, last_success_seconds, tenant, interface)
