@@ -40,6 +40,8 @@ class Column(Strict):
     """Reading: full-width digits and hyphens become half-width (e.g. full-width postal codes)."""
     tag: str | None = None
     """XML element name."""
+    shorter: bool = False
+    """The column is agreed to hold fewer bytes than the field may need: no warning, and what does not fit is refused when written."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Column:
