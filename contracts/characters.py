@@ -108,7 +108,8 @@ def to_utf8(raw: bytes, encoding: Encoding) -> Decoded:
             utf8, stopped = converted
             return Decoded(utf8, stopped, _private(utf8, raw))
     utf8 = _by_codec(raw)
-    marks = _find(utf8, b"\xef\xbf\xbd")
+    # the codec has U+F8F0 for the byte A0, which is too common a second byte to be looked for in `raw`
+    marks = np.concatenate((_find(utf8, b"\xef\xbf\xbd"), _find(utf8, b"\xef\xa3")))
     return Decoded(utf8, [], np.union1d(marks, _private(utf8, raw)))
 
 
@@ -160,7 +161,7 @@ def _refuses(converter: Iconv, sequence: bytes) -> bool:
 
 
 def _private(utf8: bytes, raw: bytes) -> Offsets:
-    """Where decoded CP932 holds what the table does not have though converters do: U+0080, U+00A0, U+E000-E757, U+F8F1-F8F3."""
+    """Where decoded CP932 holds what the table does not have though converters do: U+0080, U+00A0, U+E000-E757, U+F8F0-F8F3."""
     found: list[Offsets] = []
     if b"\xee" in utf8:
         found.append(np.flatnonzero(np.frombuffer(utf8, np.uint8) == 0xEE))

@@ -51,7 +51,11 @@ class CsvReader:
         kept, text = chunk.without(decoded.utf8, refusals.records)
         kept, text = self._refuse_ragged(chunk, kept, text, refusals)
         frame = canonical_columns(
-            self._columns, self._contract, self._split(text, len(kept), chunk.quoted), kept, refusals,
+            self._columns,
+            self._contract,
+            self._split(text, len(kept), chunk.quoted),
+            kept,
+            refusals,
             lambda record, column: self._fields(chunk.record(record))[column][0],
         )
         index = frame.get_column("_record").to_numpy()
@@ -139,7 +143,11 @@ class CsvReader:
         if not records:
             return [pl.Series(name, [], pl.String) for name in schema]
         frame = pl.read_csv(
-            text, has_header=False, schema=schema, separator=self._layout.separator, quote_char='"' if quoted else None,
+            text,
+            has_header=False,
+            schema=schema,
+            separator=self._layout.separator,
+            quote_char='"' if quoted else None,
             empty_string_is_null=False,
         )
         if frame.height != records:

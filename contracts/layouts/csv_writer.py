@@ -75,8 +75,11 @@ class CsvWriter:
         """The table in the layout's encoding; None when a character in it may not be written."""
         if not table.height:
             return b""
-        utf8 = self._plain(table) if self._layout.quoting != "all" and len(self._columns) > 1 else None
+        quoting = self._layout.quoting
+        utf8 = self._plain(table) if quoting == "none" or (quoting == "minimal" and len(self._columns) > 1) else None
         if utf8 is None:
+            if quoting == "none":
+                return None
             utf8 = self._careful(table)
             if not self._only_newlines(utf8):
                 return None
@@ -92,7 +95,7 @@ class CsvWriter:
         view = np.frombuffer(data, np.uint8)
         controls = rows * len(self._newline) + (separators if self._layout.separator == "\t" else 0)
         simple = (
-            b'"' not in data
+            (self._layout.quoting == "none" or b'"' not in data)
             and b"\x7f" not in data
             and np.count_nonzero(view < 0x20) == controls
             and np.count_nonzero(view == ord(self._layout.separator)) == separators
@@ -124,10 +127,10 @@ class CsvWriter:
         return bool(allowed.all()) and b"\x7f" not in data and bool((view[lone_cr + 1] == 0x0A).all())
 
     def _unquotable(self, columns: Sequence[pl.Series], frame: pl.DataFrame) -> list[Refused]:
-        """Values that would need quotes in a layout that has none."""
+        """Values that would need quotes in a layout that has none (where a quote is a character like any other)."""
         refused: list[Refused] = []
         for column, text in zip(self._columns, columns, strict=True):
-            hits = text.str.contains_any([self._layout.separator, '"', "\r", "\n"]).to_numpy()
+            hits = text.str.contains(self._layout.separator, literal=True).to_numpy()
             if hits.any():
                 refused.append(Refused.of(frame, hits, column.name, "quote", text))
         return refused
@@ -156,7 +159,10 @@ class CsvWriter:
             has_header=False,
             schema={f"c{index}": pl.String for index in range(len(names))},
             columns=sorted(summed),
-            separator=self._layout.separator, quote_char='"' if quoted else None, empty_string_is_null=False, encoding="utf8-lossy",
+            separator=self._layout.separator,
+            quote_char='"' if quoted else None,
+            empty_string_is_null=False,
+            encoding="utf8-lossy",
         )
         if table.height != ends:
             raise FileUnreadable("RNK1207E", reason=f"{ends} lines, {table.height} records")
@@ -173,7 +179,11 @@ def _numbered(columns: Sequence[pl.Series]) -> pl.DataFrame:
 def _write(table: pl.DataFrame, separator: str, newline: str, quotes: str) -> bytes:
     target = io.BytesIO()
     table.write_csv(
-        target, include_header=False, separator=separator, line_terminator=newline, batch_size=16_384,
+        target,
+        include_header=False,
+        separator=separator,
+        line_terminator=newline,
+        batch_size=16_384,
         quote_style="always" if quotes == "always" else "never",
     )
     return target.getvalue()

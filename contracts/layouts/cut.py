@@ -156,8 +156,13 @@ class LineCutter:
             pairs = enumerate(zip(found, expected, strict=False))
             at = next((index for index, (one, other) in pairs if one != other), min(len(found), len(expected)))
             raise FileUnreadable(
-                "RNK1203E", path=path, column=at + 1, expected=expected[at] if at < len(expected) else "",
-                found=found[at][:40] if at < len(found) else "", expected_columns=len(expected), found_columns=len(found),
+                "RNK1203E",
+                path=path,
+                column=at + 1,
+                expected=expected[at] if at < len(expected) else "",
+                found=found[at][:40] if at < len(found) else "",
+                expected_columns=len(expected),
+                found_columns=len(found),
             )
 
     def _find_end(self, file: BinaryIO, region: _Region, path: str) -> None:

@@ -93,21 +93,24 @@ def _two_byte_rows(columns: Sequence[Column], codes: Codes, ends: Lengths) -> Ro
     halves = np.array([column.width // 2 for column, _ in columns])
     if (lengths > halves).any():
         raise CannotWrite
-    # one unit more than the halves for a column of odd width, whose last byte is a blank
+    # one unit more than the halves for a column of odd width: half of it is the blank at the far end from the value
     units = [column.width // 2 + column.width % 2 for column, _ in columns]
     table = np.empty((len(lengths), sum(units)), ">u2")
     mask = np.zeros((len(lengths), sum(units)), np.bool_)
     places: list[tuple[BoundColumn, int]] = []
     at = 0
     for index, (column, _) in enumerate(columns):
-        half, here = column.width // 2, slice(at, at + column.width // 2)
-        table[:, at : at + units[index]] = _BLANK << 8 | _BLANK
+        half, odd, left = column.width // 2, column.width % 2, column.column.justify == "left"
+        first = at if left else at + odd
+        here = slice(first, first + half)
+        if odd:
+            table[:, at : at + units[index]] = _BLANK << 8 | _BLANK
         pad = encode(column.pad, "cp932")
         table[:, here] = int.from_bytes(pad * (2 // len(pad)), "big")
         position = np.arange(half, dtype=np.int32)
         length = lengths[:, index, None].astype(np.int32)
-        mask[:, here] = position < length if column.column.justify == "left" else position >= half - length
-        places.append((column, 2 * at))
+        mask[:, here] = position < length if left else position >= half - length
+        places.append((column, 2 * at if left else 2 * at + odd))
         at += units[index]
     table[mask] = codes[codes >= 0x100]
     return Rows(table.view(np.uint8).reshape(len(lengths), -1), places)

@@ -50,9 +50,7 @@ class FixedReader:
             kept, table = np.arange(len(starts)), np.frombuffer(raw, np.uint8).reshape(len(starts), self._stride)
         kept, table = self._without_controls(kept, table, refusals)
         kept, columns = self._decoded(kept, table, refusals)
-        frame = canonical_columns(
-            self._columns, self._contract, columns, kept, refusals, lambda _, column: self._columns[column].start
-        )
+        frame = canonical_columns(self._columns, self._contract, columns, kept, refusals, lambda _, column: self._columns[column].start)
         index = frame.get_column("_record").to_numpy()
         frame = frame.drop("_record").with_columns(
             pl.Series(ORDINAL, (index + place.first_ordinal).astype(np.uint64)),
