@@ -15,7 +15,12 @@ from contracts.layouts.model import Layout
 from contracts.layouts.ports import ChunkPlace
 
 CONTROLS = {
-    "header_record": [{"constant": "H", "bytes": 1}, {"total": "tenant", "bytes": 6}, {"total": "business_date", "bytes": 8}, {"constant": "", "bytes": 35}],
+    "header_record": [
+        {"constant": "H", "bytes": 1},
+        {"total": "tenant", "bytes": 6},
+        {"total": "business_date", "bytes": 8},
+        {"constant": "", "bytes": 35},
+    ],
     "trailer_record": [
         {"constant": "T", "bytes": 1},
         {"total": "count", "bytes": 9, "justify": "right", "pad": "0"},
