@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
+from typing import Final
 
 from contracts.documents import Document, Path_
 from contracts.errors import Problem
-from contracts.model import Contract, ContractField, fields_in
+from contracts.model import Contract, ContractField, FieldType, fields_in
 from contracts.translate_proof import field_length, less_sensitive, longest, mapped_values
-from contracts.translation import Rule, Translation, sources_of
+from contracts.translation import CodeMap, Rule, Translation, sources_of
 
 
 def lint(translation: Translation, source: Contract, target: Contract, document: Document) -> list[Problem]:
@@ -73,6 +74,7 @@ class _Lint:
         if rule.constant == "" and _must(field):
             yield self.document.problem("RNK1307E", path, field=name, label=field.label, contract=self.target.contract)
         yield from self._code_findings(field, rule, path)
+        yield from self._source_findings(field, rule, path)
         if rule.constant is None:
             yield from self._width(field, rule, path)
         elif field.length is not None and len(rule.constant) > field.length:
@@ -103,18 +105,48 @@ class _Lint:
                 if value and value not in allowed:
                     facts = {"value": value, "field": field.name, "table": field.codes, "allowed": ", ".join(list(allowed)[:20])}
                     yield self.document.problem("RNK1309E", path, **facts)
-        yield from self._uncovered(field, rule, path)
 
-    def _uncovered(self, field: ContractField, rule: Rule, path: Path_) -> Iterator[Problem]:
-        """Codes of the source that the first map refuses."""
-        first = rule.steps[0].map if rule.steps else None
-        if first is None or rule.from_ is None or first.keep or first.default is not None:
+    def _source_findings(self, field: ContractField, rule: Rule, path: Path_) -> Iterator[Problem]:
+        """Values of the source field that are bound to be refused, seen from the two fields alone."""
+        if rule.from_ is None:
             return
-        table = self.source.field(rule.from_).codes
-        left = [] if table is None else [code for code in self.source.code_tables[table].values if code not in first.codes]
-        if left:
-            facts = {"field": field.name, "source": rule.from_, "codes": ", ".join(left[:20])}
-            yield self.document.problem("RNK1313W", (*path, "steps", 0, "map", "codes"), **facts)
+        origin = self.source.field(rule.from_)
+        facts = {"field": field.name, "source": origin.name, "contract": self.target.contract}
+        step = rule.steps[0] if rule.steps else None
+        fills = any(step.map is not None and "" in step.map.codes for step in rule.steps)
+        if _must(field) and not origin.required and not fills:
+            yield self.document.problem("RNK1315W", path, **facts)
+        if rule.is_copy and field.type != origin.type and field.type not in _HOLDS.get(origin.type, ()):
+            yield self.document.problem("RNK1316W", path, type=field.type, source_type=origin.type, **facts)
+        if origin.codes is None or len(rule.steps) > 1 or (step is not None and step.map is None):
+            return
+        codes = {code: _mapped(code, step.map if step else None) for code in self.source.code_tables[origin.codes].values}
+        unmapped = [code for code, new in codes.items() if new is None]
+        if unmapped:
+            yield self.document.problem("RNK1313W", (*path, "steps", 0, "map", "codes"), codes=", ".join(unmapped[:20]), **facts)
+        if field.codes is not None:
+            allowed = self.target.code_tables[field.codes].values
+            kept = [code for code, new in codes.items() if new == code and new not in allowed]
+            if kept:
+                yield self.document.problem("RNK1314W", path, codes=", ".join(kept[:20]), table=field.codes, **facts)
+
+
+_HOLDS: Final[dict[FieldType, tuple[FieldType, ...]]] = {
+    "9": ("S9", "9V", "X"),
+    "S9": ("X",),
+    "9V": ("X",),
+    "YEAR": ("X", "9", "S9"),
+    "DATE": ("X",),
+    "TIME": ("X",),
+}
+"""Which types hold every value of a type, besides itself."""
+
+
+def _mapped(code: str, step: CodeMap | None) -> str | None:
+    """What becomes of a code; None when it is refused."""
+    if step is None:
+        return code
+    return step.codes.get(code, code if step.keep else step.default)
 
 
 def _must(field: ContractField) -> bool:

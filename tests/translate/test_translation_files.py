@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from contracts.errors import ContractUnknown, DocumentInvalid
+from contracts.errors import DocumentInvalid
 from contracts.model import Contract
 from contracts.registry import Registry
 from contracts.translate import Translator
@@ -19,13 +19,13 @@ HEAD = "translation: t@1.0\nfrom: person@1.0\nto: client@1.0\n"
 
 
 class Known:
-    """Knows the two contracts of the cases."""
+    """Knows the two contracts of the cases besides the library."""
+
+    _library = Registry.load()
 
     def contract(self, name: str) -> Contract:
-        for contract in (SOURCE, TARGET):
-            if contract.contract == name:
-                return contract
-        raise ContractUnknown("RNK1103E", contract=name, suggestion="")
+        own = {contract.contract: contract for contract in (SOURCE, TARGET)}
+        return own[name] if name in own else self._library.contract(name)
 
 
 def find(folder: Path, text: str, name: str = "t.yaml") -> Found:
@@ -50,11 +50,16 @@ def ids(found: Found) -> list[tuple[str, int]]:
         ("fields:\n  number: id\n  kind:\n    from: sex\n    steps:\n      - map: {codes: {'0': X, '1': Z, '2': F}}\n", [("RNK1309E", 6)]),
         ("fields:\n  number: id\n  kind: {constant: Q}\n", [("RNK1309E", 6)]),
         ("fields:\n  number: id\n  fee: {constant: '1000'}\n", [("RNK1310E", 6)]),
-        ("fields:\n  number: id\n  fee: {from: amount}\n", [("RNK1311W", 6)]),
+        ("fields:\n  number: id\n  fee: {from: amount}\n", [("RNK1316W", 6), ("RNK1311W", 6)]),
         ("fields:\n  number: id\n  fee: {from: amount, steps: [{cut: {start: 1, length: 3}}]}\n", []),
         ("fields:\n  number: id\n  wide: {join: {parts: [name, name, name]}}\n", [("RNK1311W", 6)]),
         ("fields:\n  number: id\n  kind: {from: name, steps: [{map: {codes: {a: M}, default: X}}]}\n", [("RNK1312W", 6)]),
         ("fields:\n  number: id\n  kind: {from: sex, steps: [{map: {codes: {'1': M}}}]}\n", [("RNK1313W", 6)]),
+        ("fields:\n  number: id\n  kind: {from: sex, steps: [{map: {codes: {'0': X, '1': M}, keep: true}}]}\n", [("RNK1314W", 6)]),
+        ("fields:\n  number: id\n  kind: sex\n", [("RNK1314W", 6)]),
+        ("fields:\n  number: kana\n", [("RNK1315W", 5), ("RNK1311W", 5)]),
+        ("fields:\n  number: id\n  wide: kana\n", [("RNK1316W", 6)]),
+        ("fields:\n  number: id\n  text: born\n  yen: amount\n", []),
         ("fields:\n  number: {from: id, steps: [{shout: 1}]}\n", [("RNK1005E", 5)]),
         ("fields:\n  number: {from: id, constant: a}\n", [("RNK1003E", 5)]),
         ("fields:\n  number: {from: id, steps: [{lookup: {table: no.csv, key: a, value: b}}]}\n", [("RNK1304E", 5)]),
@@ -115,4 +120,6 @@ def test_every_finding_has_words_in_both_languages(tmp_path: Path) -> None:
 
 
 def test_the_products_own_translations_are_without_finding() -> None:
-    assert find_translations([], Registry.load()).problems == []
+    found = find_translations([], Registry.load())
+    assert found.problems == []
+    assert "resident-current@1.0" in found.translations
