@@ -142,7 +142,7 @@ def iso_to_era(iso: str, form: EraForm = "era_kanji") -> str | None:
 
 def era_to_iso_expression(text: pl.Expr, *, lenient: bool = False) -> pl.Expr:
     """`era_to_iso` for a column; null where it is None."""
-    wide, narrow = [chr(code) for code in _WIDE], [str(value) for value in _WIDE.values()]
+    wide, narrow = [chr(code) for code in _WIDE], [chr(value) for value in _WIDE.values()]
     plain = text.str.replace_many(wide, narrow)
     apart, together = (plain.str.extract_groups(rf"\A{pattern}\z") for pattern in (_APART, _TOGETHER))
 
