@@ -161,14 +161,34 @@ def test_two_subscribers_that_write_the_same_name(site: ExampleSite) -> None:
     assert "RNK2214E" in [found for found, _, _ in site.said()]
 
 
-def test_documents_need_their_number(site: ExampleSite) -> None:
+def own_contract(site: ExampleSite) -> Path:
+    """A copy of the resident contract under another name, to which the welfare translation leads."""
     library = registry_of(load_site(site.folder)).file("resident@1.0")
     own = site.folder / "contracts" / "town-resident@1.0.yaml"
     shutil.copy(library, own)
-    text = own.read_text("utf-8").replace("contract: resident@1.0", "contract: town-resident@1.0", 1)
-    own.write_text(text.replace("    root: Residents", "    records_per_document: 1000\n    root: Residents", 1), "utf-8")
+    own.write_text(own.read_text("utf-8").replace("contract: resident@1.0", "contract: town-resident@1.0", 1), "utf-8")
     site.edit("translations/resident-to-welfare@1.0.yaml", "to: resident@1.0", "to: town-resident@1.0")
+    return own
+
+
+def test_documents_need_their_number(site: ExampleSite) -> None:
+    own = own_contract(site)
+    text = own.read_text("utf-8")
+    own.write_text(text.replace("    root: Residents", "    records_per_document: 1000\n    root: Residents", 1), "utf-8")
     assert [found for found, _, _ in site.said() if found.endswith("E")] == ["RNK2211E"] * 3
+
+
+def test_the_digest_follows_a_contract_that_only_a_translation_leads_to(site: ExampleSite) -> None:
+    own = own_contract(site)
+    before = load_site(site.folder).tenants[K].digest
+    own.write_text(own.read_text("utf-8") + "# a remark\n", "utf-8")
+    assert load_site(site.folder).tenants[K].digest != before
+
+
+@pytest.mark.parametrize(("start", "end"), [("12:00", "12:00"), ("12:00", "06:00"), ("01:00", "12:00"), ("00:00", "05:00")])
+def test_windows_that_fit_a_business_date(site: ExampleSite, start: str, end: str) -> None:
+    site.edit(K, 'window: {start: "20:00", end: "06:00"}', f'window: {{start: "{start}", end: "{end}"}}')
+    assert site.found() == []
 
 
 def test_ten_mistakes_are_ten_problems(site: ExampleSite) -> None:
