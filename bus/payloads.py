@@ -19,6 +19,7 @@ from bus.message import Message, Part
 from bus.ports import Binding, Seal
 
 _WRITING: Final = ".writing"
+_ORIGINAL: Final = ("original_head", "original", "original_tail")
 _STEP: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
@@ -72,11 +73,14 @@ class DirectoryPayloads:
     def original(self, message: Message, parts: Sequence[Part]) -> Iterator[bytes]:
         """The file of `message` as it came, part by part, in order; `parts` may hold other kinds too.
 
+        It is put together from `original_head` (what stands before the first record), `original` (the chunks) and `original_tail`.
+
         Raises:
             JournalError: a part is missing, damaged or foreign; or, after the last part, the whole is not the file that came.
         """
-        own = sorted((part for part in parts if part.kind == "original"), key=lambda part: part.index)
-        if [part.index for part in own] != list(range(len(own))) or [part.last for part in own] != [False] * (len(own) - 1) + [True]:
+        own = sorted((part for part in parts if part.kind in _ORIGINAL), key=lambda part: (_ORIGINAL.index(part.kind), part.index))
+        chunks = [part for part in own if part.kind == "original"]
+        if [(part.index, part.last) for part in chunks] != [(place, place == len(chunks) - 1) for place in range(len(chunks))]:
             raise JournalError("RNK3023E", message=message.id)
         digest, length = hashlib.sha256(), 0
         for part in own:

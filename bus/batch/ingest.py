@@ -54,7 +54,7 @@ class IngestChunk:
         reached("mid_read")
         original = self.payloads.put(raw, self._binding("original", last=self.last))
         chunk = validate_chunk(raw, self.plan, self.recipe)
-        parts = [original, *self._rejects(raw, chunk.violations)]
+        parts = [original, *self._around(), *self._rejects(raw, chunk.violations)]
         prepared = prepared_path(self.folder, self.plan.index)
         keys = keys_path(self.folder, self.plan.index)
         write_prepared(chunk.good, prepared)
@@ -68,6 +68,17 @@ class IngestChunk:
             keys_path=str(keys),
             prepared_path=str(prepared),
         )
+
+    def _around(self) -> list[Part]:
+        """What stands before the first record and behind the last (titles, header and trailer records): the original is kept whole."""
+        begin, end = self.plan.first_byte, self.plan.first_byte + self.plan.length
+        parts = []
+        if self.plan.index == 0 and begin:
+            parts.append(self.payloads.put(read_range(self.path, 0, begin), self._binding("original_head", last=False)))
+        rest = self.path.stat().st_size - end
+        if self.last and rest > 0:
+            parts.append(self.payloads.put(read_range(self.path, end, rest), self._binding("original_tail", last=True)))
+        return parts
 
     def _binding(self, kind: str, *, last: bool) -> Binding:
         return Binding(self.tenant, self.message_id, kind, self.plan.index, last)

@@ -134,6 +134,7 @@ class DeliverLaws:
         journal.failed(claim_one(journal), error="x", due_at_us=clock.now_us() + 900 * SECOND)
         clock.advance(-86_400)
         assert claims(journal) == []
+        assert journal.deliveries()[0].due_at_us == clock.now_us() + 900 * SECOND
         clock.advance(900)
         assert len(claims(journal)) == 1
 
@@ -142,6 +143,7 @@ class DeliverLaws:
         claimed = claim_one(journal, lease_seconds=60)
         clock.advance(-86_400)
         assert claims(journal) == []
+        assert journal.delivery(claimed.id).lease_until_us == clock.now_us() + 60 * SECOND
         journal.renew(claimed, lease_seconds=60)
         clock.advance(60)
         assert len(claims(journal)) == 1

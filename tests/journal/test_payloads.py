@@ -157,6 +157,20 @@ def test_the_original_is_whole_and_in_order(payloads: DirectoryPayloads) -> None
     assert b"".join(payloads.original(message_of(b"one,two,three"), parts[::-1])) == b"one,two,three"
 
 
+def test_header_and_trailer_belong_to_the_original(payloads: DirectoryPayloads) -> None:
+    parts = _parts(payloads, b"one,", b"two,")
+    parts.insert(0, payloads.put(b"tail", replace(BOUND, kind="original_tail", index=1)))
+    parts.append(payloads.put(b"head,", replace(BOUND, kind="original_head")))
+    assert b"".join(payloads.original(message_of(b"head,one,two,tail"), parts)) == b"head,one,two,tail"
+    with pytest.raises(JournalError):
+        list(payloads.original(message_of(b"head,one,two,tail"), parts[1:]))
+
+
+def test_a_file_without_records_is_its_header(payloads: DirectoryPayloads) -> None:
+    head = payloads.put(b"titles", replace(BOUND, kind="original_head"))
+    assert list(payloads.original(message_of(b"titles"), [head])) == [b"titles"]
+
+
 @pytest.mark.parametrize("left", [slice(1, None), slice(None, 2), slice(0, 0)], ids=["first", "last", "all"])
 def test_an_original_with_a_part_missing_is_none(payloads: DirectoryPayloads, left: slice) -> None:
     parts = _parts(payloads, b"one,", b"two,", b"three")
