@@ -124,6 +124,8 @@ def _form(column: Column, words: _Words, *, fixed: bool) -> Iterator[str]:
         yield f"{words.word('zero_fill')} {column.zero_fill}"
     if column.narrow:
         yield words.word("narrow")
+    if column.shorter:
+        yield words.word("shorter")
     if column.tag:
         yield f"<{column.tag}>"
 

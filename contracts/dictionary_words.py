@@ -103,6 +103,7 @@ WORDS: Final[dict[str, Words]] = {
     "absent": _w("値なしの書き方", "absent as"),
     "zero_fill": _w("前ゼロ補完", "zeros restored to"),
     "narrow": _w("全角数字を半角に", "full-width digits made half-width"),
+    "shorter": _w("桁より短い（入りきらない値は書き出しで拒否）", "shorter than the field: what does not fit is refused when written"),
     "constant": _w("固定値", "constant"),
     "filler": _w("予備（空白）", "filler (blank)"),
     "header_record": _w("ヘッダーレコード", "Header record"),
