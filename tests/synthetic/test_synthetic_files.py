@@ -65,6 +65,7 @@ def test_bad_records_are_found_where_they_were_planted_only(registry: Registry, 
     }
     assert dict(sorted(found.items())) == dict(sorted(planted.items()))
     assert sum(map(len, manifest.bad.values())) == 120
+    assert all(0 < original <= ordinal // 2 for ordinal, original in manifest.duplicate_of.items()), "mostly in another chunk"
     assert all(manifest.bad.values()), "every kind is there"
     assert list(manifest.bad) == list(kinds_for(contract, registry.layout(contract, layout)))  # type: ignore[arg-type]
 
