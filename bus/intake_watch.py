@@ -15,7 +15,7 @@ from typing import Final
 
 from watchfiles import awatch
 
-from bus.intake import Intake, Observer
+from bus.intake import Intake, Observer, Taken
 from bus.intake_report import Reporter
 from bus.ports import Arrival, Source
 from contracts.errors import RenkeiError
@@ -74,16 +74,18 @@ class SourceWatch:
             await take_one(self.intake, source, arrival, self.reporter.observer(), self.reporter)
 
 
-async def take_one(intake: Intake, source: Source, arrival: Arrival, observer: Observer, reporter: Reporter) -> None:
+async def take_one(intake: Intake, source: Source, arrival: Arrival, observer: Observer, reporter: Reporter) -> Taken:
     """Take one file in and report what became of it; when nothing could be decided, give it back to its source.
 
     Raises:
         RenkeiError, OSError: what kept it from being decided.
     """
     try:
-        reporter.took(arrival, await intake.take(arrival, source, observer))
+        taken = await intake.take(arrival, source, observer)
     except BaseException:
         source.give_back(arrival)
         raise
+    reporter.took(arrival, taken)
+    return taken
 
 

@@ -48,7 +48,7 @@ class Node:
     """the port that was bound"""
     parts: Parts = field(init=False)
     _loop: asyncio.AbstractEventLoop = field(init=False)
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _tasks: set[asyncio.Task[Any]] = field(default_factory=set)
     _problems: list[str] = field(default_factory=list)
 
     async def run(self, ready: Future[Node], stop: asyncio.Event) -> None:
@@ -73,8 +73,9 @@ class Node:
         stopping = asyncio.create_task(stop.wait())
         ended, _ = await asyncio.wait({stopping, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        for task in ended - {stopping}:
-            await task
+        failures = [error for task in ended if task is not stopping and (error := task.exception()) is not None]
+        if failures:
+            raise failures[0]
 
     async def _end(self) -> None:
         for task in self._tasks:

@@ -15,7 +15,7 @@ import polars as pl
 from bus.batch.broken import Raw, counts, lines
 from bus.batch.prepared import keys_path, prepared_path, write_keys, write_prepared
 from bus.batch.recipe import ReadRecipe, reading
-from bus.batch.worker import Ask
+from bus.batch.task import Ask
 from bus.errors import IntakeRefused, TotalsDisagree
 from bus.message import ChunkDone, Part, PlannedChunk
 from bus.ports import Binding, PayloadStore

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
-from bus.batch.worker import Task
+from bus.batch.task import Task
 from bus.errors import BusError
 
 Answer = Callable[[Any], Awaitable[object]]
@@ -126,6 +126,11 @@ class WorkerPool:
                     self._end(worker)
                     worker = self._spawn()
                     await self._lose(job)
+                except Exception as error:  # noqa: BLE001 - what came over the pipe makes no sense: the job fails, the pool goes on
+                    self._end(worker)
+                    worker = self._spawn()
+                    if not job.result.done():
+                        job.result.set_exception(error)
         finally:
             self._end(worker)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import xxhash
 
 from bus.batch.recipe import WriteRecipe, writing
-from bus.batch.worker import Ask
+from bus.batch.task import Ask
 from bus.errors import TotalsDisagree
 from bus.message import DeliveryChunkDone
 from contracts.totals import Totals

@@ -19,7 +19,7 @@ from bus.batch.broken import counts, lines, merged
 from bus.batch.ingest import validate_chunk
 from bus.batch.prepared import read_prepared, write_prepared
 from bus.batch.recipe import ReadRecipe, WriteRecipe, writing
-from bus.batch.worker import Ask
+from bus.batch.task import Ask
 from bus.message import DeliveryChunkDone, Part, PlannedChunk
 from bus.ports import Binding, PayloadStore
 from bus.steps import reached

@@ -16,7 +16,7 @@ import polars as pl
 
 from bus.batch.broken import counts, lines, read_lines
 from bus.batch.prepared import read_keys, read_prepared
-from bus.batch.worker import Ask
+from bus.batch.task import Ask
 from bus.errors import TotalsDisagree
 from bus.message import BrokenRule, ChunkDone, Part
 from bus.ports import Binding, PayloadStore

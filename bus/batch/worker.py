@@ -1,36 +1,21 @@
 """A batch worker: one process that runs tasks for its node, one at a time, and dies with it.
 
-Owns: the child's side of the pipe. A task is a picklable object with `__call__(ask)`; `ask(question)` puts a question to the parent
-and blocks for the answer. Rows never travel over the pipe: tasks carry names and places, results carry counts and paths.
-Started by `bus.batch.pool` as `python -m bus.batch.worker FD`.
+Owns: the child's side of the pipe (what a task is: `bus.batch.task`). Started by `bus.batch.pool` as `python -m bus.batch.worker FD`.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import pickle
 import signal
 import sys
-from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Any, Protocol
+from typing import Any
+
+from bus.batch.task import AskRefused
 
 PR_SET_PDEATHSIG = 1
-
-Ask = Callable[[object], Any]
-
-
-class Task(Protocol):
-    """Work for one process. Raises what went wrong; the parent sees the same exception."""
-
-    def __call__(self, ask: Ask) -> object:
-        """Do the work and return a small picklable result."""
-        ...
-
-
-class AskRefused(Exception):
-    """The parent no longer wants an answer to be used: the attempt this task belongs to was given up."""
-
 
 def serve(connection: Connection) -> None:
     """Run tasks until the parent closes the pipe."""
@@ -56,8 +41,6 @@ def serve(connection: Connection) -> None:
 
 def _portable(error: Exception) -> Exception:
     """The error itself, or its text when it would not survive the pipe."""
-    import pickle  # noqa: PLC0415 - only on the way of failures
-
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
     except Exception:  # noqa: BLE001 - any failure to pickle means the same

@@ -55,7 +55,7 @@ def demo(
             watch=bar.show,
         )
     _told_made(session, place, made.records)
-    with running(place.site.folder) as operations:
+    with running(place.site.folder, session.language) as operations:
         began = session.now()
         night.drop(place)
         with Progress(session) as bar:
@@ -103,7 +103,7 @@ def _told_night(session: Session, place: Place, trace: Row, seconds: float) -> b
             "totals_agree": agrees(message, delivery, place.outgoing(delivery)),
             "where": str(place.outgoing(delivery)),
         }
-        for delivery in deliveries
+        for delivery in sorted(deliveries, key=lambda delivery: str(delivery["id"]))
     ]
     heads = ("subscription", "layout", "taken_in", "rejected", "filtered", "refused", "delivered", "state", "totals_agree")
     show.rows(session, rows, [(head, head) for head in heads], json_too=False, title="deliveries")
@@ -117,7 +117,7 @@ def _told_night(session: Session, place: Place, trace: Row, seconds: float) -> b
             "business_date": place.business_date,
             "duration": f"{seconds:.1f} s",
             "speed": f"{int(message['records']) / seconds:,.0f} records/s",
-            "window_end": show.moment(place.window.end_us),
+            "window_end": show.Moment(place.window.end_us),
             "margin": f"{margin / 3600:,.1f} h",
         },
     )
@@ -137,7 +137,7 @@ def _told_broken(session: Session, message: Row, entries: list[Row]) -> None:
     show.rows(session, entries, QUARANTINE, json_too=False, title="quarantine")
     broken = sorted(message["broken"], key=lambda one: (one["severity"] != "reject", -int(one["count"])))
     heads = ("field", "rule", "severity", "count")
-    show.rows(session, broken[:MOST_BROKEN_SHOWN], [(head, head) for head in heads], json_too=False, title="reason")
+    show.rows(session, broken[:MOST_BROKEN_SHOWN], [(head, head) for head in heads], json_too=False, title="broken")
 
 
 def _told_again(session: Session, place: Place, first: Row, again: Row) -> bool:

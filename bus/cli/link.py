@@ -6,12 +6,22 @@ read contracts never start the bus.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import tzinfo
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bus.cli.exits import NothingThere
+from bus.site import Site
+from contracts.documents import parse, read_document
+from contracts.errors import RenkeiError
+from contracts.messages import Language
+
+LOG: Final = "renkei.log"
+"""The log of commands that work in their own process, in the folder of the journal."""
 
 Row = Mapping[str, Any]
 """A dataclass of `bus.message` as JSON: enums as text, `Totals` as `{"records", "sums"}`."""
@@ -101,27 +111,26 @@ def site_folder(folder: Path) -> Path:
     return folder
 
 
-def open_operations(folder: Path) -> AbstractContextManager[Operations]:
+def time_zone(folder: Path) -> tzinfo | None:
+    """The time zone that the `site.yaml` in `folder` names; None when it cannot be read."""
+    try:
+        return ZoneInfo(parse(read_document(folder / "site.yaml"), Site).time_zone)
+    except (OSError, RenkeiError, ZoneInfoNotFoundError):
+        return None
+
+
+@contextmanager
+def open_operations(folder: Path, language: Language) -> Iterator[Operations]:
     """The operations of the site in `folder`: over its running node, or in this process when none runs."""
     site_folder(folder)
     from bus.node import open_operations as opened
 
-    return opened(folder)
+    with _logging_to_file(folder, language), opened(folder) as operations:
+        yield operations
 
 
-def serve(folder: Path) -> None:
-    """Run the site's node in this process until SIGTERM or SIGINT.
-
-    Raises:
-        NothingThere: no site in the folder. NodeBusy: another process runs it. SiteInvalid, DocumentInvalid: see `renkei check`.
-    """
-    site_folder(folder)
-    from bus.node import serve as run
-
-    run(folder)
-
-
-def running(folder: Path) -> AbstractContextManager[Operations]:
+@contextmanager
+def running(folder: Path, language: Language) -> Iterator[Operations]:
     """Run the site's node in this process for as long as the context lasts, and act on it.
 
     Raises:
@@ -130,4 +139,35 @@ def running(folder: Path) -> AbstractContextManager[Operations]:
     site_folder(folder)
     from bus.node import running as run
 
-    return run(folder)
+    with _logging_to_file(folder, language), run(folder) as operations:
+        yield operations
+
+
+def serve(folder: Path, language: Language, *, log_json: bool) -> None:
+    """Run the site's node in this process until SIGTERM or SIGINT, logging to standard error.
+
+    Raises:
+        NothingThere: no site in the folder. NodeBusy: another process runs it. SiteInvalid, DocumentInvalid: see `renkei check`.
+    """
+    site_folder(folder)
+    from bus.node import serve as run
+    from monitoring.log import set_up_log
+
+    set_up_log(language=language, zone=time_zone(folder), as_json=log_json)
+    run(folder)
+
+
+@contextmanager
+def _logging_to_file(folder: Path, language: Language) -> Iterator[None]:
+    """What a command does in its own process is logged beside the journal, so that standard error holds the command's words alone."""
+    from bus.node_parts import private_folder
+    from bus.site_check import load_site
+    from monitoring.log import set_up_log
+
+    path = private_folder(load_site(folder)) / LOG
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="utf-8") as stream:
+        set_up_log(language=language, zone=time_zone(folder), stream=stream)
+        try:
+            yield
+        finally:
+            set_up_log(language=language)

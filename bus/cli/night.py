@@ -210,8 +210,8 @@ def trace(
             "good": told["good"]["records"],
             "rejected": told["rejected"]["records"],
             "sums": told["good"]["sums"],
-            "received_at": show.moment(told["received_at_us"]),
-            "accepted_at": show.moment(told["accepted_at_us"]),
+            "received_at": show.Moment(told["received_at_us"]),
+            "accepted_at": show.Moment(told["accepted_at_us"]),
             "reason": show.reason(told["reason"], session.language),
             "chunks": _chunks(found["chunks"]),
         },
@@ -270,7 +270,7 @@ def status(context: typer.Context, json_too: Json = False) -> None:
     if json_too:
         show.as_json(session, found)
         return
-    show.facts(session, {"site": found["site"], "node": found["node"], "at": show.moment(found["now_us"])})
+    show.facts(session, {"site": found["site"], "node": found["node"], "at": show.Moment(found["now_us"])})
     show.rows(session, found["backlog"], BACKLOG, json_too=False, title="backlog")
     heads = ("tenant", "kind", "records")
     show.rows(session, found["quarantine"], [(head, head) for head in heads], json_too=False, title="quarantine")

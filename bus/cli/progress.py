@@ -80,6 +80,6 @@ class Progress:
         rate = done / (now - self._began)
         left = word("seconds_left", language, seconds=f"{(total - done) / rate:,.0f}") if rate and total > done else ""
         share = f"{done:,} / {total:,}" if total else f"{done:,}"
-        unit = word("records_per_second", language)
-        self._session.err.print(f"{label}: {share}  {rate:,.0f} {unit}  {left}".rstrip(), soft_wrap=True, markup=False)
+        speed = f"{rate:,.0f} {word('records_per_second', language)}" if rate else ""
+        self._session.err.print("  ".join(part for part in (f"{label}: {share}", speed, left) if part), soft_wrap=True, markup=False)
         self._last_line = now

@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import tzinfo
+from functools import cached_property
 from pathlib import Path
 
 import typer
 from rich.console import Console
 
-from bus.cli.link import Operations, open_operations
+from bus.cli.link import Operations, open_operations, time_zone
 from contracts.messages import Language
 
 WIDE_COLUMNS = 400
@@ -36,7 +38,7 @@ class Session:
     folder: Path
     out: Console = field(default_factory=lambda: _console(stderr=False))
     err: Console = field(default_factory=lambda: _console(stderr=True))
-    opens: Callable[[Path], AbstractContextManager[Operations]] = open_operations
+    opens: Callable[[Path, Language], AbstractContextManager[Operations]] = open_operations
     pause: Callable[[float], None] = time.sleep
     now: Callable[[], float] = time.monotonic
 
@@ -46,7 +48,12 @@ class Session:
         Raises:
             NothingThere: no site in the folder. NodeBusy, JournalUnavailable, SiteInvalid: as the node says.
         """
-        return self.opens(self.folder)
+        return self.opens(self.folder, self.language)
+
+    @cached_property
+    def zone(self) -> tzinfo | None:
+        """The time zone of the site; None, the machine's, where there is no readable site."""
+        return time_zone(self.folder)
 
 
 def session_of(context: typer.Context) -> Session:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from rich import box
@@ -47,7 +48,7 @@ def rows(session: Session, found: Iterable[Mapping[str, Any]], columns: Columns,
         numeric = all(isinstance(values[index], int) for values in samples)
         table.add_column(word(heading, session.language), justify="right" if numeric else "left", overflow="fold")
     for values in samples:
-        table.add_row(*(Text(cell(value, session.language)) for value in values))
+        table.add_row(*(Text(cell(value, session.language, session.zone)) for value in values))
     session.out.print(table)
 
 
@@ -57,7 +58,7 @@ def facts(session: Session, found: Mapping[str, object]) -> None:
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     for name, value in found.items():
-        table.add_row(word(name, session.language), Text(cell(value, session.language)))
+        table.add_row(word(name, session.language), Text(cell(value, session.language, session.zone)))
     session.out.print(table)
 
 
@@ -65,8 +66,10 @@ def _read(row: Mapping[str, Any], how: str | Reading) -> object:
     return row.get(how, "") if isinstance(how, str) else how(row)
 
 
-def cell(value: object, language: Language) -> str:
+def cell(value: object, language: Language, zone: tzinfo | None = None) -> str:
     """A value as text: numbers grouped, absent as nothing, states and kinds in the language."""
+    if isinstance(value, Moment):
+        return value.shown(zone)
     if isinstance(value, bool):
         return word("yes" if value else "no", language)
     if isinstance(value, int | float):
@@ -78,11 +81,17 @@ def cell(value: object, language: Language) -> str:
     return "" if value is None else word(f"value.{value}", language).removeprefix("value.")
 
 
-def moment(us: int | None) -> str:
-    """UTC microseconds as local time to the second, with its offset; nothing for none."""
-    if us is None:
-        return ""
-    return datetime.fromtimestamp(us / 1_000_000, UTC).astimezone().isoformat(sep=" ", timespec="seconds")
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """UTC microseconds; shown in the site's time zone to the second, with its offset."""
+
+    us: int | None
+
+    def shown(self, zone: tzinfo | None) -> str:
+        """The time in `zone` (None: the machine's); nothing for none."""
+        if self.us is None:
+            return ""
+        return datetime.fromtimestamp(self.us / 1_000_000, UTC).astimezone(zone).isoformat(sep=" ", timespec="seconds")
 
 
 def count(name: str) -> Reading:
@@ -91,8 +100,8 @@ def count(name: str) -> Reading:
 
 
 def at(name: str) -> Reading:
-    """Reads the time under `name` as local time."""
-    return lambda row: moment(row.get(name))
+    """Reads the time under `name`."""
+    return lambda row: Moment(row.get(name))
 
 
 def reason(told: object, language: Language) -> str:

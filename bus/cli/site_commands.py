@@ -54,7 +54,10 @@ def check(context: typer.Context, json_too: Json = False) -> None:
     raise typer.Exit(ExitCode.ABNORMAL if errors else ExitCode.WARNING if warnings else ExitCode.NORMAL)
 
 
-def up(context: typer.Context) -> None:
-    """Run the site's node. It runs until it is told to stop (Ctrl-C, SIGTERM)."""
+def up(
+    context: typer.Context,
+    log_json: Annotated[bool, typer.Option("--log-json", help="Log one JSON object a line instead of text.")] = False,
+) -> None:
+    """Run the site's node. It runs until it is told to stop (Ctrl-C, SIGTERM), and logs to standard error."""
     session = session_of(context)
-    serve(session.folder)
+    serve(session.folder, session.language, log_json=log_json)
