@@ -30,7 +30,7 @@ def test_a_line_has_time_id_text_and_facts(lines: io.StringIO) -> None:
     )
 
 
-@pytest.mark.parametrize("hidden", ["\n", "\r\n", "\x1b[2J", "\x85", "\u2028"])
+@pytest.mark.parametrize("hidden", ["\n", "\r\n", "\x1b[2J", "\x85", "\u2028", "\u2029"])
 def test_nothing_in_a_fact_makes_a_second_line(lines: io.StringIO, hidden: str) -> None:
     log("RNK1006E", where=f"JUMIN{hidden}2026-11-20 RNK9999I all is well", key="id")
     assert len(lines.getvalue().splitlines()) == 1

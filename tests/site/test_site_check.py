@@ -71,6 +71,7 @@ ONE_MISTAKE = [
     (K, 'end: "06:00"', 'end: "13:00"', "RNK2108E"),
     (K, 'day_ends: "12:00"', 'day_ends: "02:00"', "RNK2108E"),
     (K, "    layout: csv_utf8", "    layout: csv_utf9", "RNK2106E"),
+    (K, "    layout: xml", "    layout: xlm", "RNK2106E"),
     (K, "interface: resident\n    system: \"010\"", "interface: residents\n    system: \"010\"", "RNK2110E"),
     (K, "endpoint: tax_in", "endpoint: pension_in", "RNK2111E"),
     (K, "endpoint: tax_in", 'filter: {fields: {shimey: {present: true}}}\n    endpoint: tax_in', "RNK2113E"),
