@@ -16,6 +16,7 @@ from bus.cli.app import run
 from bus.cli.link import Operations, Row
 from bus.cli.session import WIDE_COLUMNS, Session
 from bus.errors import NotFound
+from contracts.messages import Language
 
 
 def totals(records: int, **sums: str) -> dict[str, Any]:
@@ -198,7 +199,7 @@ def renkei(night: Night, tmp_path: Path) -> Renkei:
     """Run `renkei` with these arguments, in a site folder of its own, against `night`."""
 
     @contextmanager
-    def opens(folder: Path) -> Iterator[Operations]:
+    def opens(folder: Path, language: Language) -> Iterator[Operations]:
         yield night
 
     def call(*arguments: str, environment: Mapping[str, str] | None = None) -> Ended:

@@ -129,7 +129,7 @@ def _breaking(error: BaseException) -> Iterator[Operations]:
 
 
 def _ended(error: BaseException, environment: dict[str, str], tmp_path: Path) -> int:
-    session = replace(Session("en", tmp_path), opens=lambda folder: _breaking(error))
+    session = replace(Session("en", tmp_path), opens=lambda folder, language: _breaking(error))
     return run(["status"], environment, session)
 
 
