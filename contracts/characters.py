@@ -20,6 +20,7 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from contracts.byte_scan import offsets_after, offsets_of, pattern_offsets
 from contracts.system_iconv import Iconv
 
 CHARACTERS_VERSION: Final = "windows-31j/1"
@@ -106,11 +107,11 @@ def to_utf8(raw: bytes, encoding: Encoding) -> Decoded:
         converted = converter.convert(raw, MANY_FAULTS)
         if converted is not None:
             utf8, stopped = converted
-            return Decoded(utf8, stopped, _private(utf8, raw))
+            return Decoded(utf8, stopped, _private(utf8))
     utf8 = _by_codec(raw)
     # the codec has U+F8F0 for the byte A0, which is too common a second byte to be looked for in `raw`
-    marks = np.concatenate((_find(utf8, b"\xef\xbf\xbd"), _find(utf8, b"\xef\xa3")))
-    return Decoded(utf8, [], np.union1d(marks, _private(utf8, raw)))
+    marks = np.concatenate((pattern_offsets(utf8, b"\xef\xbf\xbd"), pattern_offsets(utf8, b"\xef\xa3")))
+    return Decoded(utf8, [], np.union1d(marks, _private(utf8)))
 
 
 def _by_codec(raw: bytes) -> bytes:
@@ -157,30 +158,17 @@ def _refuses(converter: Iconv, sequence: bytes) -> bool:
         return False
     utf8, stopped = converted
     kept = sequence[1] >= 0x40 or utf8.endswith(sequence[1:])
-    return kept and (bool(stopped) or bool(_private(utf8, sequence).size))
+    return kept and (bool(stopped) or bool(_private(utf8).size))
 
 
-def _private(utf8: bytes, raw: bytes) -> Offsets:
-    """Where decoded CP932 holds what the table does not have though converters do: U+0080, U+00A0, U+E000-E757, U+F8F0-F8F3."""
+def _private(utf8: bytes) -> Offsets:
+    """Where decoded CP932 holds what the table does not have though converters do: U+E000-E757, U+0080, U+00A0."""
     found: list[Offsets] = []
     if b"\xee" in utf8:
-        found.append(np.flatnonzero(np.frombuffer(utf8, np.uint8) == 0xEE))
+        found.append(offsets_of(utf8, 0xEE))
     if b"\xc2" in utf8:
-        found.extend((_find(utf8, b"\xc2\x80"), _find(utf8, b"\xc2\xa0")))
-    if b"\xfd" in raw or b"\xfe" in raw or b"\xff" in raw:
-        found.append(_find(utf8, b"\xef\xa3"))
+        found.extend((pattern_offsets(utf8, b"\xc2\x80"), pattern_offsets(utf8, b"\xc2\xa0")))
     return np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
-
-
-def _find(data: bytes, pattern: bytes) -> Offsets:
-    """All offsets of a short pattern, vectorised."""
-    view = np.frombuffer(data, np.uint8)
-    if len(view) < len(pattern):
-        return np.empty(0, np.int64)
-    hits = np.flatnonzero(view[: len(view) - len(pattern) + 1] == pattern[0])
-    for distance in range(1, len(pattern)):
-        hits = hits[view[hits + distance] == pattern[distance]]
-    return hits
 
 
 def _check_utf8(raw: bytes) -> Decoded:
@@ -198,19 +186,18 @@ def _strangers_in_utf8(utf8: bytes) -> Offsets:
     found: list[Offsets] = []
     view = np.frombuffer(utf8, np.uint8)
     if b"\xee" in utf8:
-        found.append(np.flatnonzero(view == 0xEE))
+        found.append(offsets_of(utf8, 0xEE))
     if b"\xef" in utf8:
-        # U+F000-F8FF begin EF 80..EF A3; U+FFFD is EF BF BD and the noncharacters EF BF BE, EF BF BF
-        found.append(np.flatnonzero((view[:-1] == 0xEF) & (view[1:] < 0xA4)))
-        found.extend(_find(utf8, b"\xef\xbf" + last) for last in (b"\xbd", b"\xbe", b"\xbf"))
-        arabic = _find(utf8, b"\xef\xb7")
-        found.append(arabic[(view[arabic + 2] >= 0x90) & (view[arabic + 2] < 0xB0)])
+        # EF 80..EF A3 is private use, EF B7 90..AF noncharacters, EF BF BD..BF U+FFFD to U+FFFF
+        at = offsets_after(utf8, 0xEF, 0xA4, (0xB7, 0xBF))
+        second, third = view[at + 1], view[at + 2]
+        allowed = ((second == 0xB7) & ((third < 0x90) | (third >= 0xB0))) | ((second == 0xBF) & (third < 0xBD))
+        found.append(at[~allowed])
     if b"\xc2" in utf8:
-        leads = np.flatnonzero(view == 0xC2)
-        found.append(leads[view[leads + 1] < 0xA0])
+        found.append(offsets_after(utf8, 0xC2, 0xA0, ()))
     for lead in (0xF0, 0xF1, 0xF2, 0xF3, 0xF4):
         if bytes([lead]) in utf8:
-            at = np.flatnonzero(view == lead)
+            at = offsets_of(utf8, lead)
             beyond = view[at + 1] >= (0xB0 if lead == 0xF3 else 0 if lead == 0xF4 else 0xC0)
             last_two = (view[at + 1] & 0x0F == 0x0F) & (view[at + 2] == 0xBF) & (view[at + 3] >= 0xBE)
             found.append(at[beyond | last_two])
@@ -292,8 +279,8 @@ def representable(text: str, encoding: Encoding) -> bool:
 
 def encode_codes(codes: Codes) -> bytes:
     """Bytes of a sequence of codes, one or two each. No code may be 0."""
-    pairs = codes.astype(">u2").view(np.uint8)
-    return bytes(pairs[pairs != 0])
+    # no code has a zero byte but as the unused half of a one-byte code
+    return codes.astype(">u2").tobytes().translate(None, b"\0")
 
 
 def encode(text: str, encoding: Encoding) -> bytes:

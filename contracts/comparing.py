@@ -23,7 +23,7 @@ TIME_SHAPE: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?"
 DATE_SHAPE: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 
 _KINDS: Final[dict[str, Kind]] = {
-    "9": "number", "S9": "number", "9V": "number", "DATE": "date", "TIME": "time", "YEAR": "year", "X": "text", "N": "text",
+    "9": "number", "S9": "number", "9V": "number", "DATE": "date", "TIME": "time", "YEAR": "year", "X": "text", "N": "text", "M": "text",
 }  # fmt: skip
 
 

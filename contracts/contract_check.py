@@ -123,6 +123,6 @@ def _column_problems(document: Document, contract: Contract, column: Column, at:
     if column.date != "iso" and field.type != "DATE":
         yield document.problem("RNK1113E", (*at, "date"), field=field.name, type=field.type, form=column.date)
     if column.bytes is not None and field.length is not None and not column.shorter:
-        most = field.length * (2 if field.type == "N" else 1)
+        most = field.length * (2 if field.type in ("N", "M") else 1)
         if column.bytes < most:
             yield document.problem("RNK1114W", (*at, "bytes"), field=field.name, bytes=column.bytes, needed=most)

@@ -19,6 +19,7 @@ CODES_SHOWN: Final = 12
 _TYPES: Final = {
     "X": Words(ja="半角文字", en="half-width characters"),
     "N": Words(ja="全角文字", en="full-width characters"),
+    "M": Words(ja="全角・半角の文字", en="characters of any width"),
     "9": Words(ja="半角数字", en="digits"),
     "S9": Words(ja="符号付きの整数", en="an integer with an optional sign"),
     "9V": Words(ja="小数", en="a decimal number"),

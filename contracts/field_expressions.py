@@ -15,7 +15,7 @@ from contracts import check_digits
 from contracts.comparing import comparable, literal
 from contracts.counting import count_expression
 from contracts.dates import is_date_expression
-from contracts.field_rules import NEVER_FULL_WIDTH, limits, open_values, severity_of, type_shape
+from contracts.field_rules import REFUSED, limits, open_values, severity_of, type_shape
 from contracts.model import Contract, ContractField, Severity
 from contracts.patterns import read_pattern
 
@@ -64,8 +64,8 @@ def _checks(field: ContractField, contract: Contract, column: pl.Expr) -> Iterat
 def _not_of_type(field: ContractField, column: pl.Expr) -> pl.Expr:
     if field.type == "DATE":
         return ~is_date_expression(column, field.dates)
-    if field.type == "N":
-        ranges = (f"\\x{{{first:x}}}-\\x{{{last:x}}}" for first, last in NEVER_FULL_WIDTH if (first, last) != _SURROGATES)
+    if field.type in REFUSED:
+        ranges = (f"\\x{{{first:x}}}-\\x{{{last:x}}}" for first, last in REFUSED[field.type] if (first, last) != _SURROGATES)
         return column.str.contains(f"[{''.join(ranges)}]")
     return ~column.str.contains(rf"\A(?:{type_shape(field)})\z")
 

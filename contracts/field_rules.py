@@ -31,6 +31,9 @@ NEVER_FULL_WIDTH: Final = (
     *((plane * 0x10000 + 0xFFFE, plane * 0x10000 + 0xFFFF) for plane in range(1, 17)),
 )
 """Code points that type N refuses: ASCII and control characters, half-width katakana, U+FFFD, surrogates and noncharacters."""
+NEVER_PRINTED: Final = ((0x00, 0x1F), (0x7F, 0x9F), *(reach for reach in NEVER_FULL_WIDTH[1:] if reach != HALF_KATAKANA))
+"""Code points that type M refuses: control characters, U+FFFD, surrogates and noncharacters."""
+REFUSED: Final = {"N": NEVER_FULL_WIDTH, "M": NEVER_PRINTED}
 
 ValueCheck = Callable[[str], bool]
 
@@ -88,8 +91,8 @@ def type_shape(field: ContractField) -> str:
 def _type_check(field: ContractField) -> ValueCheck:
     if field.type == "DATE":
         return lambda value: not is_date(value, field.dates)
-    if field.type == "N":
-        ranges = "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in NEVER_FULL_WIDTH)
+    if field.type in REFUSED:
+        ranges = "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in REFUSED[field.type])
         search = re.compile(f"[{ranges}]").search
         return lambda value: search(value) is not None
     match = re.compile(type_shape(field)).fullmatch

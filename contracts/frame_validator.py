@@ -17,11 +17,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from contracts.column_bytes import Rows
 from contracts.field_expressions import FieldExpression, field_expressions
 from contracts.field_rules import severity_of
 from contracts.model import Contract, ContractField, CrossRule, fields_in
 from contracts.rules import expression
-from contracts.scouts import Rows, Scout
+from contracts.scouts import Scout
 from contracts.violations import BYTE, LINE, ORDINAL, VIOLATIONS, no_violations
 
 Mask = npt.NDArray[np.bool_]

@@ -19,8 +19,8 @@ ContractName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*@[0-9]
 FieldName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
 """Romaji name of a field (Hepburn), as the national item definitions use it."""
 
-FieldType = Literal["X", "N", "9", "9V", "S9", "YEAR", "DATE", "TIME"]
-"""X half-width text, N full-width text, 9 digits, 9V decimal (n,m), S9 signed integer, YEAR, DATE, TIME
+FieldType = Literal["X", "N", "M", "9", "9V", "S9", "YEAR", "DATE", "TIME"]
+"""X half-width text, N full-width text, M both mixed (not of the national definitions: what older systems really send), 9 digits, 9V decimal (n,m), S9 signed integer, YEAR, DATE, TIME
 (項目定義書 凡例, common-feature specification)."""
 Severity = Literal["reject", "warn"]
 Counting = Literal["code_points", "utf16_units"]
@@ -105,7 +105,7 @@ class ContractField(Strict):
             raise ValueError("a 9V field needs digits: [whole, fraction]")
         if self.type != "9V" and self.digits is not None:
             raise ValueError("digits belongs to 9V only")
-        if self.type in ("X", "N", "9", "S9") and self.length is None:
+        if self.type in ("X", "N", "M", "9", "S9") and self.length is None:
             raise ValueError(f"a field of type {self.type} needs a length")
         if self.exact and self.length is None:
             raise ValueError("exact needs a length")

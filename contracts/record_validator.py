@@ -74,6 +74,7 @@ def model_of(contract: Contract) -> type[BaseModel]:
         for field in contract.fields
     }
     checks = [_CrossCheck(rule, contract) for rule in contract.rules]
+    absent = dict.fromkeys(contract.names, "")
 
     def check_rules(cls: type[BaseModel], data: Any, handler: Callable[[Any], Any], info: ValidationInfo) -> Any:  # noqa: ARG001
         """Cross rules run even where other fields are broken: each needs only its own fields to be good."""
@@ -81,7 +82,7 @@ def model_of(contract: Contract) -> type[BaseModel]:
         broken_fields: set[object] = set()
         result = None
         try:
-            result = handler(data)
+            result = handler({**absent, **data} if isinstance(data, Mapping) else data)
         except ValidationError as error:
             for detail in error.errors(include_url=False):
                 kind = PydanticCustomError(detail["type"], "{rule}", {"rule": detail["type"]})

@@ -132,12 +132,14 @@ class _Lint:
 
 
 _HOLDS: Final[dict[FieldType, tuple[FieldType, ...]]] = {
-    "9": ("S9", "9V", "X"),
-    "S9": ("X",),
-    "9V": ("X",),
-    "YEAR": ("X", "9", "S9"),
-    "DATE": ("X",),
-    "TIME": ("X",),
+    "9": ("S9", "9V", "X", "M"),
+    "X": ("M",),
+    "N": ("M",),
+    "S9": ("X", "M"),
+    "9V": ("X", "M"),
+    "YEAR": ("X", "M", "9", "S9"),
+    "DATE": ("X", "M"),
+    "TIME": ("X", "M"),
 }
 """Which types hold every value of a type, besides itself."""
 

@@ -32,6 +32,8 @@ def not_of_type(field: ContractField) -> Callable[[ColumnBytes], Rows]:
         return lambda seen: _outside(seen, 0x20, 0x7E)
     if field.type == "N":
         return _not_full_width
+    if field.type == "M":
+        return _not_printed
     if field.type == "DATE":
         return _not_a_day
     if field.type == "TIME":
@@ -58,10 +60,22 @@ def _not_full_width(seen: ColumnBytes) -> Rows:
     """ASCII, control characters (C2 80-9F), half-width katakana, U+FFFD and noncharacters (all begin with EF or F0-F4)."""
     if seen.lowest_byte < 0x80 or seen.highest_byte >= 0xF0:
         return seen.rows_at(np.flatnonzero((seen.data < 0x80) | (seen.data == 0xC2) | (seen.data >= 0xEF)))
+    return _strange(seen)
+
+
+def _not_printed(seen: ColumnBytes) -> Rows:
+    """Control characters, U+FFFD and noncharacters."""
+    if seen.lowest_byte < 0x20 or seen.highest_byte >= 0xF0:
+        return seen.rows_at(np.flatnonzero((seen.data < 0x20) | (seen.data == 0x7F) | (seen.data == 0xC2) | (seen.data >= 0xEF)))
+    return _strange(seen, also=0x7F)
+
+
+def _strange(seen: ColumnBytes, also: int = 0xC2) -> Rows:
+    """Rows with a byte C2 (before control characters, and some others), a byte `also`, or half-width katakana, U+FFFD and beyond."""
     full_forms = seen.highest_byte == 0xEF
     found: list[Rows] = []
     for first, data in seen.byte_blocks():
-        wrong = data == 0xC2
+        wrong = (data == 0xC2) | (data == also) if also != 0xC2 else data == 0xC2
         if full_forms:
             second = data[1:]
             wrong[:-1] |= (data[:-1] == 0xEF) & ((second >= 0xBD) | (second == 0xB7))

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from contracts.byte_scan import count_byte, count_controls, offsets_of
 from contracts.characters import Decoded, decode_record, faults, to_utf8
 from contracts.layouts.canonical_frame import canonical_columns
 from contracts.layouts.columns import bind
@@ -49,11 +50,15 @@ class CsvReader:
         self._refuse_lines(chunk, refusals)
         self._refuse_characters(chunk, decoded, refusals)
         kept, text = chunk.without(decoded.utf8, refusals.records)
-        kept, text = self._refuse_ragged(chunk, kept, text, refusals)
+        columns = self._split(text, len(kept), chunk.quoted)
+        if columns is None:
+            self._refuse_ragged(chunk, chunk.ragged(kept, text), refusals)
+            kept, text = chunk.without(decoded.utf8, refusals.records)
+            columns = self._split(text, len(kept), chunk.quoted) or []
         frame = canonical_columns(
             self._columns,
             self._contract,
-            self._split(text, len(kept), chunk.quoted),
+            columns,
             kept,
             refusals,
             lambda record, column: self._fields(chunk.record(record))[column][0],
@@ -106,7 +111,7 @@ class CsvReader:
         if decoded.suspects_raw:
             suspects.append(chunk.records_at(np.array(decoded.suspects_raw, np.int64)))
         if len(decoded.suspects):
-            lines = np.searchsorted(np.flatnonzero(np.frombuffer(decoded.utf8, np.uint8) == _LF), decoded.suspects)
+            lines = np.searchsorted(offsets_of(decoded.utf8, _LF), decoded.suspects)
             suspects.append(np.searchsorted(chunk.lines, lines, side="right") - 1)
         for record in np.unique(np.concatenate(suspects)).tolist() if suspects else []:
             self._examine(record, chunk, refusals)
@@ -127,32 +132,51 @@ class CsvReader:
             value = decode_record(unquoted(fields[index][1]), self._layout.encoding)
             refusals.add(record, fault.rule, field_name=name, offset=fault.offset, value=value)
 
-    def _refuse_ragged(self, chunk: _Chunk, kept: Indices, text: bytes, refusals: Refusals) -> tuple[Indices, bytes]:
-        """Records with too few or too many columns; the rest has exactly as many as the layout."""
-        ragged = chunk.ragged(kept, text)
-        if not len(ragged):
-            return kept, text
-        for record in kept[ragged].tolist():
+    def _refuse_ragged(self, chunk: _Chunk, ragged: Indices, refusals: Refusals) -> None:
+        """Records with too few or too many columns."""
+        for record in ragged.tolist():
             last = chunk.unfinished and record == len(chunk.starts) - 1
             found = len(self._fields(chunk.record(record)))
             refusals.add(record, "truncated" if last and found < len(self._columns) else "columns", value=str(found))
-        return _cut_out(kept, text, chunk.text_ends(kept, text), set(kept[ragged].tolist()))
 
-    def _split(self, text: bytes, records: int, quoted: bool) -> list[pl.Series]:
+    def _split(self, text: bytes, records: int, quoted: bool) -> list[pl.Series] | None:
+        """The columns' texts; None when some record does not have the layout's number of columns.
+
+        Without quotes the number of separators tells: polars refuses a record with more columns than the schema, so when there are as
+        many separators as there should be, no record can have fewer either.
+        """
         schema = {f"c{column.index}": pl.String for column in self._columns}
         if not records:
             return [pl.Series(name, [], pl.String) for name in schema]
-        frame = pl.read_csv(
-            text,
-            has_header=False,
-            schema=schema,
-            separator=self._layout.separator,
-            quote_char='"' if quoted else None,
-            empty_string_is_null=False,
-        )
+        expected = records * (len(self._columns) - 1)
+        if (_separators_outside_quotes(text, self._separator) if quoted else count_byte(text, self._separator)) != expected:
+            return None
+        try:
+            frame = pl.read_csv(
+                text,
+                has_header=False,
+                schema=schema,
+                separator=self._layout.separator,
+                quote_char='"' if quoted else None,
+                empty_string_is_null=False,
+                missing_columns="insert",
+            )
+        except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
+            return None
         if frame.height != records:
             raise AssertionError(f"{records} records went in, {frame.height} came out")
         return frame.get_columns()
+
+
+def _separators_outside_quotes(text: bytes, separator: int) -> int:
+    return int(np.count_nonzero(_outside_quotes(text, separator)))
+
+
+def _outside_quotes(text: bytes, separator: int) -> npt.NDArray[np.bool_]:
+    """Which bytes of rightly quoted text are separators."""
+    view = np.frombuffer(text, np.uint8)
+    within = np.bitwise_xor.accumulate((view == 0x22).view(np.uint8)).view(np.bool_)
+    return (view == separator) & ~within
 
 
 class _Chunk:
@@ -166,7 +190,7 @@ class _Chunk:
         self._view = np.frombuffer(raw, np.uint8)
         self._separator = separator
         self._columns = columns
-        ends = np.flatnonzero(self._view == _LF)
+        ends = offsets_of(raw, _LF)
         self._line_feeds = len(ends)
         self.unfinished = bool(raw) and raw[-1] != _LF
         if self.unfinished:
@@ -202,9 +226,9 @@ class _Chunk:
         allowed = self._line_feeds + int(np.count_nonzero(self._cr_lines))
         tab = self._separator < 0x20
         if tab:
-            allowed += int(np.count_nonzero(self._view == self._separator))
+            allowed += count_byte(self._raw, self._separator)
         found: list[Indices] = []
-        if np.count_nonzero(self._view < 0x20) != allowed:
+        if count_controls(self._raw) != allowed:
             at = np.flatnonzero(self._view < 0x20)
             structure = np.concatenate((self._line_ends, self._line_ends[self._cr_lines] - 1))
             at = at[~np.isin(at, structure)]
@@ -218,41 +242,28 @@ class _Chunk:
         everything = np.arange(len(self.starts))
         if not refused:
             return everything, utf8
-        return _cut_out(everything, utf8, self.text_ends(everything, utf8), refused)
+        after = self._text_ends(everything, utf8)
+        gone = sorted(refused)
+        pieces: list[bytes] = []
+        start = 0
+        for record in gone:
+            pieces.append(utf8[start : int(after[record - 1]) if record else 0])
+            start = int(after[record])
+        pieces.append(utf8[start:])
+        return np.delete(everything, gone), b"".join(pieces)
 
-    def text_ends(self, kept: Indices, text: bytes) -> Indices:
+    def _text_ends(self, kept: Indices, text: bytes) -> Indices:
         """Offset after each kept record in `text` (which holds just those)."""
-        after = np.flatnonzero(np.frombuffer(text, np.uint8) == _LF) + 1
+        after = offsets_of(text, _LF) + 1
         if self.unfinished and len(kept) and kept[-1] == len(self.starts) - 1:
             after = np.append(after, len(text))
+        if not self.quoted:
+            return after
         lines_after = np.append(self.lines[1:], len(self._line_starts))
         return after[np.cumsum((lines_after - self.lines)[kept]) - 1]
 
     def ragged(self, kept: Indices, text: bytes) -> Indices:
-        """Positions in `kept` of records that do not have the right number of columns."""
-        view = np.frombuffer(text, np.uint8)
-        separators = view == self._separator
-        if self.quoted:
-            separators &= np.bitwise_xor.accumulate((view == 0x22).view(np.uint8)).view(np.bool_) ^ True
-        per_record = self._columns - 1
-        at = np.flatnonzero(separators)
-        after = self.text_ends(kept, text)
-        if len(at) == len(kept) * per_record:
-            table = at.reshape(len(kept), per_record)
-            if not per_record or bool((table[:, -1] < after).all() and (table[1:, 0] >= after[:-1]).all()):
-                return np.empty(0, np.int64)
-        counts = np.bincount(np.searchsorted(after, at, side="right"), minlength=len(kept))
-        return np.flatnonzero(counts != per_record)
-
-
-def _cut_out(kept: Indices, text: bytes, after: Indices, refused: set[int]) -> tuple[Indices, bytes]:
-    """`kept` and `text` without the refused records; `after`: offset after each kept record in the text."""
-    gone = np.flatnonzero(np.isin(kept, sorted(refused)))
-    pieces: list[bytes] = []
-    start = 0
-    for position in gone.tolist():
-        begin = int(after[position - 1]) if position else 0
-        pieces.append(text[start:begin])
-        start = int(after[position])
-    pieces.append(text[start:])
-    return np.delete(kept, gone), b"".join(pieces)
+        """Those of the records `kept`, which `text` holds, that do not have the right number of columns."""
+        at = np.flatnonzero(_outside_quotes(text, self._separator)) if self.quoted else offsets_of(text, self._separator)
+        counts = np.bincount(np.searchsorted(self._text_ends(kept, text), at, side="right"), minlength=len(kept))
+        return kept[counts != self._columns - 1]

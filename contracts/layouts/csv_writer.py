@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from contracts.byte_scan import count_byte, count_controls
 from contracts.characters import codes_of, encode, encode_codes, strange_in_utf8
 from contracts.errors import FileUnreadable
 from contracts.frame_totals import totals_of
@@ -92,13 +93,12 @@ class CsvWriter:
         """Written without quotes; None when that is not the same as with them, or a control character is in it."""
         data = _write(table, self._layout.separator, self._newline, "never")
         rows, separators = table.height, table.height * (table.width - 1)
-        view = np.frombuffer(data, np.uint8)
         controls = rows * len(self._newline) + (separators if self._layout.separator == "\t" else 0)
         simple = (
             (self._layout.quoting == "none" or b'"' not in data)
             and b"\x7f" not in data
-            and np.count_nonzero(view < 0x20) == controls
-            and np.count_nonzero(view == ord(self._layout.separator)) == separators
+            and count_controls(data) == controls
+            and count_byte(data, ord(self._layout.separator)) == separators
         )
         return data if simple else None
 
@@ -144,15 +144,15 @@ class CsvWriter:
             raise FileUnreadable("RNK1207E", reason=f"no newline at byte {len(data)}")
         quoted = self._layout.quoting != "none" and b'"' in data
         if not quoted:
-            ends = np.count_nonzero(np.frombuffer(data, np.uint8) == 0x0A)
+            ends = count_byte(data, 0x0A)
         else:
             view = np.frombuffer(data, np.uint8)
             inside = np.bitwise_xor.accumulate((view == 0x22).view(np.uint8))
             if len(inside) and inside[-1]:
                 raise FileUnreadable("RNK1207E", reason="a quote is not closed")
-            ends = np.count_nonzero((view == 0x0A) & (inside == 0))
+            ends = int(np.count_nonzero((view == 0x0A) & (inside == 0)))
         if not summed or not data:
-            return Totals(int(ends), {name: Decimal(0) for name in sums})
+            return Totals(ends, {name: Decimal(0) for name in sums})
         # only the summed columns are read, and they are digits: any byte that is not ASCII stands in a column that is skipped
         table = pl.read_csv(
             data,
@@ -166,7 +166,7 @@ class CsvWriter:
         )
         if table.height != ends:
             raise FileUnreadable("RNK1207E", reason=f"{ends} lines, {table.height} records")
-        return Totals(int(ends), {name: self._sum(table, name, names) for name in sums})
+        return Totals(ends, {name: self._sum(table, name, names) for name in sums})
 
     def _sum(self, table: pl.DataFrame, name: str, names: list[str]) -> Decimal:
         return sum_of(table.get_column(f"c{names.index(name)}"), self._contract.field(name)) if name in names else Decimal(0)

@@ -15,6 +15,7 @@ from typing import BinaryIO, Final
 import numpy as np
 import numpy.typing as npt
 
+from contracts.byte_scan import offsets_of
 from contracts.characters import faults
 from contracts.errors import FileUnreadable
 from contracts.layouts.columns import bind
@@ -100,7 +101,7 @@ class LineCutter:
 
     def _records(self, buffer: bytes, *, last: bool) -> tuple[Indices, Indices]:
         """Offset after each record of the buffer, and the physical lines up to there; only records that are certain unless `last`."""
-        ends = np.flatnonzero(np.frombuffer(buffer, np.uint8) == 0x0A)
+        ends = offsets_of(buffer, 0x0A)
         whole = len(buffer) if last else int(ends[-1]) + 1 if len(ends) else 0
         if last and buffer and buffer[-1] != 0x0A:
             ends = np.append(ends, len(buffer) - 1)

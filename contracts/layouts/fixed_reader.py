@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from contracts.byte_scan import Canvas, column_of
 from contracts.characters import decode_record, faults, to_utf8
 from contracts.layouts.canonical_frame import canonical_columns
 from contracts.layouts.columns import bind
@@ -138,13 +139,11 @@ class FixedReader:
         """The text of each column, of the records that can be decoded."""
         if not len(kept):
             return kept, [pl.Series(f"c{column.index}", [], pl.String) for column in self._columns]
-        spaced = np.full((len(table), self._layout.record_bytes + len(self._columns)), _BETWEEN, np.uint8)
-        for column in self._columns:
-            begin = column.start + column.index
-            spaced[:, begin : begin + column.width] = table[:, column.start : column.start + column.width]
-        spaced[:, -1] = _LF
-        decoded = to_utf8(spaced.tobytes(), self._layout.encoding)
-        suspects = np.array(decoded.suspects_raw, np.int64) // spaced.shape[1]
+        stride = self._layout.record_bytes + len(self._columns)
+        canvas = Canvas(len(table) * stride)
+        self._space(canvas.array().reshape(len(table), stride), table)
+        decoded = to_utf8(canvas.finish(), self._layout.encoding)
+        suspects = np.array(decoded.suspects_raw, np.int64) // stride
         if len(decoded.suspects):
             line_feeds = np.flatnonzero(np.frombuffer(decoded.utf8, np.uint8) == _LF)
             suspects = np.concatenate((suspects, np.searchsorted(line_feeds, decoded.suspects)))
@@ -158,6 +157,13 @@ class FixedReader:
         good = np.ones(len(kept), np.bool_)
         good[rows] = ~np.isin(kept[rows], sorted(refusals.records))
         return kept[good], [column.filter(pl.Series(good)) for column in columns]
+
+    def _space(self, spaced: Bytes, table: Bytes) -> None:
+        """Columns with a separator after each, a line feed after the last."""
+        for column in self._columns:
+            column_of(spaced, column.start + column.index, column.width)[...] = column_of(table, column.start, column.width)
+            spaced[:, column.start + column.index + column.width] = _BETWEEN
+        spaced[:, -1] = _LF
 
     def _split(self, utf8: bytes) -> list[pl.Series]:
         schema = {f"c{column.index}": pl.String for column in self._columns}

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from contracts.byte_scan import Canvas, column_of
 from contracts.characters import encode
 from contracts.errors import FileUnreadable
 from contracts.frame_totals import totals_of
@@ -75,7 +76,11 @@ class FixedWriter:
         """
         if not height:
             return b""
-        out = np.empty((height, self._stride), np.uint8)
+        canvas = Canvas(height * self._stride)
+        self._fill(canvas.array().reshape(height, self._stride), columns)
+        return canvas.finish()
+
+    def _fill(self, out: Bytes, columns: Sequence[pl.Series]) -> None:
         narrow: list[tuple[BoundColumn, pl.Series]] = []
         wide: list[tuple[BoundColumn, pl.Series]] = []
         for column, text in zip(self._columns, columns, strict=True):
@@ -87,7 +92,6 @@ class FixedWriter:
             _put(out, rows)
         if self._newline:
             out[:, self._layout.record_bytes :] = np.frombuffer(self._newline, np.uint8)
-        return out.tobytes()
 
     def _constant(self, column: BoundColumn) -> bytes:
         raw = encode(column.constant, self._layout.encoding)
@@ -138,4 +142,4 @@ def _all_ascii(column: BoundColumn, text: pl.Series) -> bool:
 def _put(out: Bytes, rows: Rows) -> None:
     """Lay columns of bytes, standing side by side in `rows`, at their places in the records."""
     for column, offset in rows.places:
-        out[:, column.start : column.start + column.width] = rows.table[:, offset : offset + column.width]
+        column_of(out, column.start, column.width)[...] = column_of(rows.table, offset, column.width)

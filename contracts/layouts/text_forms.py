@@ -38,6 +38,10 @@ def canonical(column: BoundColumn, written: pl.Series) -> tuple[pl.Series, pl.Se
         text = _zero_filled(text, rules.zero_fill)
     if rules.date == "iso" or column.field is None or column.field.type != "DATE":
         return text, None
+    if rules.date == "yyyymmdd":
+        digits = digits_of(text)
+        if digits is not None and bool(((digits >= 48) & (digits <= 57)).all()):
+            return _with_hyphens(digits, text.name), None
     passing = (text.str.len_bytes() == 10) & text.str.contains(_ISO) if _some_ten_long(text) else None
     if rules.date in ("yyyymmdd", "slash"):
         return _from_digits(text, rules.date), passing
@@ -88,10 +92,6 @@ def digits_of(text: pl.Series, width: int = 8) -> Bytes | None:
 def _from_digits(text: pl.Series, form: str) -> pl.Series:
     """`20261120` or `2026/11/20` to `2026-11-20`; anything else stays as it is."""
     shape, cuts = (r"\A[0-9]{8}\z", (0, 4, 6)) if form == "yyyymmdd" else (r"\A[0-9]{4}/[0-9]{2}/[0-9]{2}\z", (0, 5, 8))
-    if form == "yyyymmdd":
-        digits = digits_of(text)
-        if digits is not None and bool(((digits >= 48) & (digits <= 57)).all()):
-            return _with_hyphens(digits, text.name)
     value = pl.first()
     parts = [value.str.slice(cut, length) for cut, length in zip(cuts, (4, 2, 2), strict=True)]
     dashed = pl.concat_str(parts, separator="-")

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from contracts.byte_scan import count_byte, count_controls
 from contracts.characters import strange_in_utf8
 from contracts.errors import FileUnreadable
 from contracts.frame_totals import totals_of
@@ -68,13 +69,11 @@ class XmlWriter:
         height = len(columns[0])
         if not height:
             return b""
-        texts = [_escaped(column) for column in columns]
-        target = io.BytesIO()
-        pl.DataFrame({"record": self._elements(texts)}).write_csv(
-            target, include_header=False, quote_style="never", line_terminator="\n", batch_size=16_384
-        )
-        data = target.getvalue()
-        if np.count_nonzero(np.frombuffer(data, np.uint8) < 0x20) != height or b"\x7f" in data or strange_in_utf8(data):
+        data = _lines(self._elements(columns)) if not self._layout.omit_absent else b"&"
+        tags = height * 2 * (len(columns) + 1)
+        if b"&" in data or count_byte(data, 0x3C) != tags or count_byte(data, 0x3E) != tags:
+            data = _lines(self._elements([_escaped(column) for column in columns]))
+        if count_controls(data) != height or b"\x7f" in data or strange_in_utf8(data):
             return None
         return data
 
@@ -124,6 +123,18 @@ def _all_stand(view: npt.NDArray[np.uint8], at: npt.NDArray[np.int64], text: byt
     if int(at[0]) < 0 or int(at[-1]) + len(text) > len(view):
         return False
     return all(bool((view[at + distance] == byte).all()) for distance, byte in enumerate(text))
+
+
+def _lines(records: pl.Series) -> bytes:
+    """Each value followed by a line feed."""
+    target = io.BytesIO()
+    # room for all of it from the start: growing by and by would copy a large chunk many times
+    size = int(records.str.len_bytes().sum()) + len(records)
+    target.seek(size - 1)
+    target.write(b"\0")
+    target.seek(0)
+    records.alias("record").to_frame().write_csv(target, include_header=False, quote_style="never", line_terminator="\n")
+    return target.getvalue()
 
 
 def _escaped(text: pl.Series) -> pl.Series:

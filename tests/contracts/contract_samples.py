@@ -12,7 +12,7 @@ from contracts.frame_validator import FrameValidator
 from contracts.model import Contract
 from contracts.record_validator import RecordValidator
 
-TYPES = ["X", "N", "9", "9V", "S9", "YEAR", "DATE", "TIME"]
+TYPES = ["X", "N", "M", "9", "9V", "S9", "YEAR", "DATE", "TIME"]
 PATTERNS = [
     "[0-9]+", "[0-9]{3}", "[1-9][0-9]*", "[ァ-ヶー・　－]+", "[A-Z]{1,2}[0-9]?", r"\d{3}-\d{4}|x*", "[^あ]+",
     ".{2}", "(?:ab|c)*", "[0-9A-Z]{2,4}",
@@ -51,7 +51,7 @@ TEXT = st.one_of(
 def limit(kind: str) -> st.SearchStrategy[str]:
     values = {
         "9": ["0", "7", "123"], "S9": ["-5", "0", "+12"], "9V": ["0", "-1", "1"], "YEAR": ["1900", "2026", "9999"],
-        "DATE": ["1900-01-01", "2026-11-20", "1950-04-00"], "TIME": ["12:30", "12:30:00", "00:00"], "X": ["a", "5", "Z"], "N": ["山", "あ"],
+        "DATE": ["1900-01-01", "2026-11-20", "1950-04-00"], "TIME": ["12:30", "12:30:00", "00:00"], "X": ["a", "5", "Z"], "N": ["山", "あ"], "M": ["山5", "ｱ"],
     }  # fmt: skip
     return st.sampled_from(values[kind])
 
@@ -60,7 +60,7 @@ def limit(kind: str) -> st.SearchStrategy[str]:
 def fields(draw: st.DrawFn, name: str) -> dict[str, Any]:
     kind = draw(st.sampled_from(TYPES))
     field: dict[str, Any] = {"name": name, "label": name, "type": kind, "required": draw(st.booleans())}
-    if kind in ("X", "N", "9", "S9") or draw(st.integers(0, 5)) == 0:
+    if kind in ("X", "N", "M", "9", "S9") or draw(st.integers(0, 5)) == 0:
         field["length"] = draw(st.sampled_from([1, 2, 3, 6, 7, 10, 12, 15, 18]))
         field["exact"] = draw(st.booleans())
     if kind == "9V":

@@ -48,6 +48,7 @@ def column(contract: Contract, name: str, chance: random.Random, count: int) -> 
     usual: list[str] = {
         "X": ["a" * width, "1" * width, "ab"[:width]],
         "N": ["山" * width, "あ" * min(width, 3), "カナ"[:width]],
+        "M": ["山1" * width, "ｱあ"[:width], "a１"[:width]],
         "9": ["7" * width, "0" * width, "5"],
         "S9": ["-5"[:width], "12"[:width], "+" + "9" * (width - 1)],
         "9V": ["1", "1.5", "-2.25"],
