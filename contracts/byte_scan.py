@@ -67,7 +67,7 @@ def pattern_offsets(data: bytes, pattern: bytes) -> Offsets:
 
 def column_of(table: Bytes, start: int, width: int) -> npt.NDArray[np.void]:
     """Bytes `start` to `start + width` of each row of a contiguous table, one item per row: copying items beats copying slices."""
-    return np.ndarray((len(table),), f"V{width}", table, start, (table.strides[0],))  # type: ignore[arg-type]  # an array is a buffer
+    return np.ndarray((len(table),), f"V{width}", table, start, (table.strides[0],))
 
 
 class Canvas:

@@ -176,7 +176,8 @@ def _outside_quotes(text: bytes, separator: int) -> npt.NDArray[np.bool_]:
     """Which bytes of rightly quoted text are separators."""
     view = np.frombuffer(text, np.uint8)
     within = np.bitwise_xor.accumulate((view == 0x22).view(np.uint8)).view(np.bool_)
-    return (view == separator) & ~within
+    outside: npt.NDArray[np.bool_] = (view == separator) & ~within
+    return outside
 
 
 class _Chunk:
@@ -266,4 +267,5 @@ class _Chunk:
         """Those of the records `kept`, which `text` holds, that do not have the right number of columns."""
         at = np.flatnonzero(_outside_quotes(text, self._separator)) if self.quoted else offsets_of(text, self._separator)
         counts = np.bincount(np.searchsorted(self._text_ends(kept, text), at, side="right"), minlength=len(kept))
-        return kept[counts != self._columns - 1]
+        wrong: Indices = kept[counts != self._columns - 1]
+        return wrong
