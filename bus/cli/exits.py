@@ -64,10 +64,10 @@ def of_error(error: RenkeiError) -> ExitCode:
 def of_progress(progress: Mapping[str, Any]) -> ExitCode:
     """The exit code of a finished intake, from its receipt, message and deliveries (`Operations.intake_progress`)."""
     outcome = str((progress.get("receipt") or {}).get("outcome", ""))
+    if outcome in {"duplicate", "held"}:
+        return ExitCode.WARNING
     states = {str(delivery["state"]) for delivery in progress.get("deliveries") or []}
-    if outcome == "refused" or "quarantined" in states:
+    if outcome != "accepted" or "quarantined" in states:
         return ExitCode.ABNORMAL
     rejected = ((progress.get("message") or {}).get("rejected") or {}).get("records", 0)
-    if outcome in {"duplicate", "held"} or rejected or "delivered_with_refusals" in states:
-        return ExitCode.WARNING
-    return ExitCode.NORMAL if outcome == "accepted" else ExitCode.ABNORMAL
+    return ExitCode.WARNING if rejected or "delivered_with_refusals" in states else ExitCode.NORMAL

@@ -15,6 +15,8 @@ from bus.cli.session import Session, session_of
 from bus.message import DeliveryState, MessageState
 
 LOOK_EVERY_SECONDS = 0.2
+UNDELIVERED = {"duplicate", "held", "refused"}
+"""Outcomes that bring no delivery: what earlier deliveries of the same message still do is not waited for."""
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="At most this many, newest first.")]
@@ -128,7 +130,7 @@ def follow(session: Session, operations: Operations, intake_id: str, *, timeout_
     with Progress(session, silent=silent) as bar:
         while True:
             look = operations.intake_progress(intake_id)
-            if look["finished"]:
+            if look["finished"] or (look.get("receipt") or {}).get("outcome") in UNDELIVERED:
                 return look
             waited = session.now() - began
             if timeout_seconds is not None and waited >= timeout_seconds:
@@ -154,7 +156,7 @@ def report(session: Session, progress: Row, file_name: str) -> None:
         show.say(session, "RNK6014W", **facts)
     else:
         show.say(session, "RNK6015E", **facts, reason=show.reason(receipt.get("reason"), session.language))
-    deliveries_made = list(progress.get("deliveries") or [])
+    deliveries_made = list(progress.get("deliveries") or []) if outcome == "accepted" else []
     if deliveries_made:
         show.rows(session, deliveries_made, DELIVERIES, json_too=False)
     given_up = [str(delivery["id"]) for delivery in deliveries_made if delivery["state"] == "quarantined"]

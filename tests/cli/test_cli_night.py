@@ -68,6 +68,13 @@ def test_a_duplicate_is_called_duplicate(renkei: Renkei, night: Night, dropped: 
     assert "重複" in renkei("--lang", "ja", "intake", str(dropped), "--wait").out
 
 
+def test_a_duplicate_does_not_wait_for_earlier_deliveries(renkei: Renkei, night: Night, dropped: Path) -> None:
+    night.looks = [{**look("duplicate", states=("due", "quarantined")), "finished": False}]
+    ended = renkei("intake", str(dropped), "--wait", "--timeout-seconds", "5")
+    assert ended.code == 4
+    assert "RNK6016E" not in ended.out
+
+
 def test_intake_without_wait_says_its_number(renkei: Renkei, night: Night, dropped: Path) -> None:
     ended = renkei("intake", str(dropped), "--interface", "resident", "--tenant", "332020")
     assert (ended.code, night.asked) == (0, [("submit", str(dropped), "resident", "332020")])
