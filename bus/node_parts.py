@@ -153,6 +153,7 @@ def _wired(site: LoadedSite, private: Path, lock: IO[str], start: Start) -> Part
     recipes = Recipes(site, registry, translations_of(site, registry))
     journal = SqlJournal.open(site.path(site.site.journal.file), clock)
     payloads = DirectoryPayloads(site.path(site.site.payloads.folder), IdentitySeal())
+    payloads.sweep()
     work = WorkFolder.of(site.path(site.site.batch.work_folder))
     work.clear_earlier_boots()
     pool = WorkerPool(site.site.batch.workers)

@@ -5,6 +5,8 @@ variables are read once, when the process starts (spawned workers inherit them),
 
 - `RENKEI_STOP_AT="label[:n]=kill|kill-parent|kill-group|exit"`: at the n-th time (default 1) this process reaches `label`, it kills
   itself, its parent, or its whole process group with SIGKILL, or leaves at once with `EXIT_CODE`. Every process counts for itself.
+- `RENKEI_STOP_AT=@FILE`: the same rule stands in FILE, looked for at every step. Whoever stops removes it first, so that one process
+  stops once, however many are started after it; a test may put a new rule there while the node runs, and counting begins anew.
 - `RENKEI_STEP_LOG=FILE`: the label is appended to FILE as one line, before any stop, so that a test waits on a fact, not on time.
 """
 
@@ -14,6 +16,7 @@ import os
 import re
 import signal
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, Literal, get_args
 
 Label = Literal[
@@ -50,14 +53,37 @@ class _Stop:
 class _Plan:
     stop: _Stop | None
     log: str | None
+    file: Path | None = None
+    rule: tuple[int, str] | None = None
+    """the file's time and text when it was last read"""
     seen: dict[str, int] = field(default_factory=dict)
 
     def note(self, label: str) -> None:
+        if self.file is not None:
+            self._look(self.file)
         self.seen[label] = self.seen.get(label, 0) + 1
         if self.log is not None:
             _append(self.log, label)
-        if self.stop is not None and self.stop.label == label and self.stop.times == self.seen[label]:
+        if self.stop is not None and self.stop.label == label and self.stop.times == self.seen[label] and self._is_first():
             _end(self.stop.deed)
+
+    def _look(self, file: Path) -> None:
+        try:
+            rule = (file.stat().st_mtime_ns, file.read_text("ascii").strip())
+        except FileNotFoundError:
+            rule = None
+        if rule != self.rule:
+            self.rule, self.stop = rule, _stop_of(rule[1]) if rule else None
+            self.seen.clear()
+
+    def _is_first(self) -> bool:
+        """Whether no other process took the rule of the file."""
+        if self.file is not None:
+            try:
+                self.file.unlink()
+            except FileNotFoundError:
+                return False
+        return True
 
 
 _plan: _Plan | None = None
@@ -84,7 +110,12 @@ def read_environment() -> None:
     """
     global _plan  # noqa: PLW0603 - one process has one plan, fixed when it starts
     stop, log = os.environ.get("RENKEI_STOP_AT"), os.environ.get("RENKEI_STEP_LOG")
-    _plan = _Plan(_stop_of(stop) if stop else None, log or None) if stop or log else None
+    if not (stop or log):
+        _plan = None
+    elif stop and stop.startswith("@"):
+        _plan = _Plan(None, log, Path(stop[1:]))
+    else:
+        _plan = _Plan(_stop_of(stop) if stop else None, log)
 
 
 def _stop_of(text: str) -> _Stop:

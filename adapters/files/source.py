@@ -19,6 +19,7 @@ from adapters.files.settings import SourceSettings
 from adapters.files.waiting import DropFolder, Note, Ready
 from bus.names import NamePattern
 from bus.ports import Arrival
+from bus.steps import reached
 
 
 class FilesSource:
@@ -116,6 +117,7 @@ class FilesSource:
         with self._lock, telling(self._folder / ready.name):
             if self._drop.is_held(ready.name):
                 return None
+            reached("before_claim")
             claim = self._claims.take(ready.name, ready.marker, ready.look)
             # Now that no new writer can find it, whoever still holds it open is the last one to ask about.
             if claim is not None and is_being_written(claim.data):

@@ -42,6 +42,26 @@ def test_kill_is_a_kill_at_the_nth_time(tmp_path: Path) -> None:
     assert log.read_text().splitlines() == ["before_claim", "mid_read", "mid_read"]
 
 
+def test_a_rule_in_a_file_stops_one_process_once(tmp_path: Path) -> None:
+    rule = tmp_path / "rule"
+    rule.write_text("mid_read:2=kill\n")
+    assert os.WTERMSIG(in_child(walk, RENKEI_STOP_AT=f"@{rule}")) == signal.SIGKILL
+    assert not rule.exists()
+    assert in_child(walk, RENKEI_STOP_AT=f"@{rule}") == 0
+
+
+def test_a_new_rule_in_a_file_counts_anew(tmp_path: Path) -> None:
+    log, rule = tmp_path / "steps", tmp_path / "rule"
+
+    def walk_twice() -> None:
+        walk()
+        rule.write_text("mid_read=kill")
+        walk()
+
+    assert os.WTERMSIG(in_child(walk_twice, RENKEI_STOP_AT=f"@{rule}", RENKEI_STEP_LOG=str(log))) == signal.SIGKILL
+    assert log.read_text().splitlines()[-2:] == ["before_claim", "mid_read"]
+
+
 def test_exit_leaves_at_once(tmp_path: Path) -> None:
     assert os.waitstatus_to_exitcode(in_child(walk, RENKEI_STOP_AT="mid_read=exit")) == steps.EXIT_CODE
 
