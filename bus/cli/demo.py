@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +20,7 @@ from bus.cli.session import Session, session_of
 if TYPE_CHECKING:
     from bus.cli.demo_night import Place
 
-MOST_BROKEN_SHOWN = 12
+MOST_BROKEN_SHOWN = 30
 
 
 def add(app: typer.Typer) -> None:
@@ -42,6 +43,7 @@ def demo(
     from bus.cli import demo_night as night
 
     place = night.prepare(folder or _new_folder())
+    session = replace(session, folder=place.site.folder)
     with Progress(session) as bar:
         made = make(
             place.made,
@@ -145,7 +147,7 @@ def _told_again(session: Session, place: Place, first: Row, again: Row) -> bool:
     newest = max(again["receipts"], key=lambda receipt: int(receipt["at_us"]))
     more = len(again["deliveries"]) - len(first["deliveries"])
     if newest["outcome"] == "duplicate" and more == 0:
-        show.say(session, "RNK6053I")
+        show.say(session, "RNK6053I", message=first["message"]["id"], folder=str(place.site.folder))
         return True
     facts = {"outcome": newest["outcome"], "deliveries": more, "message": first["message"]["id"], "folder": str(place.site.folder)}
     show.say(session, "RNK6054E", **facts)

@@ -23,7 +23,7 @@ def test_a_night_is_shown_from_the_drop_to_the_duplicate(tmp_path: Path, languag
     environment = {**os.environ, "COLUMNS": "80"}
     ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    for shown in ("csv_utf8", "mainframe_fixed", "xml", "2,000", "1,980", word, "RNK6051I", "RNK6053I"):
+    for shown in ("csv_utf8", "mainframe_fixed", "xml", "2,000", "1,980", word, "RNK6051I", "RNK6053I", "+09:00"):
         assert shown in ended.stdout
     written = [Path(path) for path in re.findall(r"^  [a-z_]+: (/.*)$", ended.stdout, re.MULTILINE)]
     assert len(written) == 3
