@@ -10,7 +10,7 @@ from contracts.model import Contract
 from contracts.registry import Registry
 from tests.contracts.contract_samples import ODD, TEXT, contracts, disagreement, numbered
 
-QUIET = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+QUIET = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 LIBRARY = Registry.load()
 DAYS = [f"{year}-{month:02d}-{day:02d}" for year in (1900, 2000, 2023, 2024) for month in range(1, 13) for day in (1, 28, 29, 30, 31)]
 
