@@ -20,7 +20,8 @@ FieldName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_l
 """Romaji name of a field (Hepburn), as the national item definitions use it."""
 
 FieldType = Literal["X", "N", "M", "9", "9V", "S9", "YEAR", "DATE", "TIME"]
-"""X half-width text, N full-width text, M both mixed (not of the national definitions: what older systems really send), 9 digits, 9V decimal (n,m), S9 signed integer, YEAR, DATE, TIME
+"""X half-width text, N full-width text, M both mixed (not of the national definitions: what older systems really send), 9 digits,
+9V decimal (n,m), S9 signed integer, YEAR, DATE, TIME
 (項目定義書 凡例, common-feature specification)."""
 Severity = Literal["reject", "warn"]
 Counting = Literal["code_points", "utf16_units"]
