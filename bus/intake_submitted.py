@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bus.batch.recipes import Recipes
 from bus.errors import OperationRefused
 from bus.intake import Taken
+from bus.message import Note
 from bus.names import NamePattern
 from bus.ports import Arrival
 
@@ -67,6 +68,14 @@ class SubmittedSource:
 
     def watch_folder(self) -> Path | None:
         """Nothing to watch."""
+        return None
+
+    def notes(self) -> Sequence[Note]:
+        """Nothing is left behind: what cannot be submitted is refused at once."""
+        return ()
+
+    def next_look_seconds(self) -> float | None:
+        """Nothing waits."""
         return None
 
 

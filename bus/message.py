@@ -331,6 +331,26 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Backlog:
+    """Unfinished deliveries of one subscription in one state, and the creation time of the oldest."""
+
+    tenant: str
+    subscription: str
+    state: DeliveryState
+    count: int
+    oldest_created_at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that stands at a source and was not taken, and why: said once as long as it lasts."""
+
+    name: str
+    message_id: str
+    facts: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
 class JournalEntry:
     """One change, appended in the same transaction as the change itself. Sequence numbers of a tenant have no gaps."""
 

@@ -115,6 +115,7 @@ class Node:
         except Exception as error:  # noqa: BLE001 - shown to whoever submitted the file
             log("RNK7012E", file=arrival.name, reason=str(error))
             progress.error = error
+            await asyncio.to_thread(source.give_back, arrival)
 
     # HTTP
 

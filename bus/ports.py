@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bus.message import (
+    Backlog,
     Begun,
     Chunk,
     ChunkDone,
@@ -23,6 +24,7 @@ from bus.message import (
     NewDelivery,
     NewMessage,
     NewQuarantine,
+    Note,
     Part,
     QuarantineEntry,
     Receipt,
@@ -230,17 +232,6 @@ class QueryJournal(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """Unfinished deliveries of one subscription in one state, and the creation time of the oldest."""
-
-    tenant: str
-    subscription: str
-    state: DeliveryState
-    count: int
-    oldest_created_at_us: int
-
-
 # --- payloads
 
 
@@ -324,6 +315,14 @@ class Source(Protocol):
 
     def watch_folder(self) -> Path | None:
         """A folder whose changes mean new files, or None when the source must be polled."""
+        ...
+
+    def notes(self) -> Sequence[Note]:
+        """What stands there and was not taken, with the reason; what was said before is left out as long as it lasts."""
+        ...
+
+    def next_look_seconds(self) -> float | None:
+        """When `arrivals` should be asked again although nothing changes (a file waits for stillness); None: no need."""
         ...
 
 

@@ -6,7 +6,6 @@ Owns: looking, and remembering what was seen before. Nothing here moves or opens
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -14,16 +13,8 @@ from pathlib import Path
 from adapters.files.claims import Look
 from adapters.files.open_writers import is_being_written
 from bus.errors import Permanent
+from bus.message import Note
 from bus.names import NamePattern, name_problem
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Something in the drop folder that was not taken, and why: said once as long as it lasts."""
-
-    name: str
-    message_id: str
-    facts: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from bus.journal.rows import (
 from bus.journal.tables import chunks, deliveries, delivery_chunks, entries, messages, quarantine, receipts
 from bus.journal.transaction import JournalRole
 from bus.message import (
+    Backlog,
     Chunk,
     Delivery,
     DeliveryChunkDone,
@@ -35,7 +36,6 @@ from bus.message import (
     QuarantineEntry,
     Receipt,
 )
-from bus.ports import Backlog
 
 
 class SqlQueryJournal(JournalRole):
