@@ -24,6 +24,7 @@ from bus.calendar import window
 from bus.errors import NodeBusy
 from bus.intake_submitted import Progress, SubmittedSource
 from bus.intake_watch import SourceWatch, take_one
+from bus.message import MessageState
 from bus.node_parts import Parts, assemble, configured_sources, private_folder
 from bus.operations import Operations
 from bus.operations_night import night
@@ -96,11 +97,20 @@ class Node:
             for interface in loaded.tenant.interfaces:
                 hours = interface.window
                 span = window("2026-01-05", hours.start, hours.end, interface.day_ends, parts.site.site.time_zone)
-                last = parts.journal.messages(tenant=code, interface=interface.id, limit=1)
-                ended = (last[0].accepted_at_us or 0) / 1e6 if last else 0.0
-                parts.metrics.declare_interface(code, interface.id, window_seconds=span.seconds, last_success_seconds=ended)
+                parts.metrics.declare_interface(
+                    code,
+                    interface.id,
+                    window_seconds=span.seconds,
+                    last_success_seconds=self._last(code, interface.id, MessageState.ACCEPTED),
+                    last_failure_seconds=self._last(code, interface.id, MessageState.REFUSED),
+                )
             for subscription in loaded.tenant.subscriptions:
                 parts.metrics.declare_subscription(code, subscription.id)
+
+    def _last(self, tenant: str, interface: str, state: MessageState) -> float:
+        """When the last message in that state was decided, in seconds since 1970; 0 when there is none."""
+        found = self.parts.journal.messages(tenant=tenant, interface=interface, state=state, limit=1)
+        return (found[0].accepted_at_us or found[0].received_at_us) / 1e6 if found else 0.0
 
     # submitted files
 

@@ -6,7 +6,7 @@ import fcntl
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import IO
 
@@ -157,7 +157,7 @@ def _wired(site: LoadedSite, private: Path, lock: IO[str], start: Start) -> Part
     work = WorkFolder.of(site.path(site.site.batch.work_folder))
     work.clear_earlier_boots()
     pool = WorkerPool(site.site.batch.workers)
-    metrics = Metrics(node=site.site.node)
+    metrics = Metrics(node=site.site.node, version=version("renkei-bus"))
     reporter = Reporter(site, metrics, clock)
     hashes = KeyedHash.open(private / "hash.key")
     intake = Intake(recipes, journal, payloads, pool, work, hashes, hints, site.site.batch.chunk_bytes)
