@@ -33,6 +33,16 @@ def count_controls(data: bytes) -> int:
     return sum(int(np.count_nonzero(block < 0x20)) for _, block in _blocks(np.frombuffer(data, np.uint8)))
 
 
+def count_angles(data: bytes) -> int:
+    """How many bytes are `<` or `>` (they differ in one bit)."""
+    return sum(int(np.count_nonzero((block & 0xFD) == 0x3C)) for _, block in _blocks(np.frombuffer(data, np.uint8)))
+
+
+def highest(data: bytes) -> int:
+    """The greatest byte; 0 for no data."""
+    return max((int(block.max()) for _, block in _blocks(np.frombuffer(data, np.uint8))), default=0)
+
+
 def offsets_of(data: bytes, byte: int) -> Offsets:
     """Every offset of `byte`, ascending."""
     found = [np.flatnonzero(block == byte) + start for start, block in _blocks(np.frombuffer(data, np.uint8))]

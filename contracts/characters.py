@@ -20,7 +20,7 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from contracts.byte_scan import offsets_after, offsets_of, pattern_offsets
+from contracts.byte_scan import highest, offsets_after, offsets_of, pattern_offsets
 from contracts.system_iconv import Iconv
 
 CHARACTERS_VERSION: Final = "windows-31j/1"
@@ -195,12 +195,12 @@ def _strangers_in_utf8(utf8: bytes) -> Offsets:
         found.append(at[~allowed])
     if b"\xc2" in utf8:
         found.append(offsets_after(utf8, 0xC2, 0xA0, ()))
-    for lead in (0xF0, 0xF1, 0xF2, 0xF3, 0xF4):
-        if bytes([lead]) in utf8:
-            at = offsets_of(utf8, lead)
-            beyond = view[at + 1] >= (0xB0 if lead == 0xF3 else 0 if lead == 0xF4 else 0xC0)
-            last_two = (view[at + 1] & 0x0F == 0x0F) & (view[at + 2] == 0xBF) & (view[at + 3] >= 0xBE)
-            found.append(at[beyond | last_two])
+    if highest(utf8) >= 0xF0:
+        at = np.flatnonzero(view >= 0xF0)
+        lead, second = view[at], view[at + 1]
+        beyond = ((lead == 0xF3) & (second >= 0xB0)) | (lead >= 0xF4)
+        noncharacter = (second & 0x0F == 0x0F) & (view[at + 2] == 0xBF) & (view[at + 3] >= 0xBE)
+        found.append(at[beyond | noncharacter])
     return np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
 
 

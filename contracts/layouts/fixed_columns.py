@@ -56,6 +56,8 @@ def ascii_rows(columns: Sequence[Column]) -> Rows:
 
 
 def _padded(column: BoundColumn, text: pl.Series) -> pl.Series:
+    if bool((text.str.len_bytes() == column.width).all()):
+        return text
     if column.column.justify == "left":
         return text.str.pad_end(column.width, column.pad)
     return text.str.zfill(column.width) if column.pad == "0" else text.str.pad_start(column.width, column.pad)

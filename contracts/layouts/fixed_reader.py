@@ -1,7 +1,8 @@
 """Reads chunks of fixed-length records by byte position.
 
-The way: find whole records; put a separator between the columns' bytes, so that a character cut in two at a column's edge cannot
-join with the next column; decode at once; examine only suspected records; let polars split; bring columns to canonical text.
+The way: find whole records; take columns of ASCII as they are; put a separator between the bytes of the others, so that a character cut
+in two at a column's edge cannot join with the next column; decode them at once; examine only suspected records; let polars split; bring
+columns to canonical text.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import numpy.typing as npt
 import polars as pl
 
 from contracts.byte_scan import Canvas, column_of
-from contracts.characters import decode_record, faults, to_utf8
+from contracts.characters import Decoded, Encoding, decode_record, faults, to_utf8
 from contracts.layouts.canonical_frame import canonical_columns
-from contracts.layouts.columns import bind
+from contracts.layouts.columns import BoundColumn, bind
 from contracts.layouts.model import FixedLayout
 from contracts.layouts.ports import ChunkPlace, ReadChunk
 from contracts.layouts.refusals import Refusals
+from contracts.layouts.text_forms import ascii_series
 from contracts.model import Contract
 from contracts.violations import BYTE, LINE, ORDINAL
 
@@ -139,11 +141,18 @@ class FixedReader:
         """The text of each column, of the records that can be decoded."""
         if not len(kept):
             return kept, [pl.Series(f"c{column.index}", [], pl.String) for column in self._columns]
-        stride = self._layout.record_bytes + len(self._columns)
-        canvas = Canvas(len(table) * stride)
-        self._space(canvas.array().reshape(len(table), stride), table)
-        decoded = to_utf8(canvas.finish(), self._layout.encoding)
-        suspects = np.array(decoded.suspects_raw, np.int64) // stride
+        highest = table.max(axis=0)
+        texts: list[pl.Series | None] = []
+        others: list[BoundColumn] = []
+        for column in self._columns:
+            here = slice(column.start, column.start + column.width)
+            if highest[here].max() < 0x80:
+                texts.append(ascii_series(np.ascontiguousarray(table[:, here]), f"c{column.index}"))
+            else:
+                texts.append(None)
+                others.append(column)
+        decoded, stride = _spaced(table, others, self._layout.encoding)
+        suspects = np.array(decoded.suspects_raw, np.int64) // max(1, stride)
         if len(decoded.suspects):
             line_feeds = np.flatnonzero(np.frombuffer(decoded.utf8, np.uint8) == _LF)
             suspects = np.concatenate((suspects, np.searchsorted(line_feeds, decoded.suspects)))
@@ -151,25 +160,36 @@ class FixedReader:
         before = len(refusals.records)
         for row in rows.tolist():
             self._examine(int(kept[row]), table[row, : self._layout.record_bytes].tobytes(), refusals)
-        columns = self._split(decoded.utf8)
+        split = iter(_split(decoded.utf8, others))
+        columns = [next(split) if text is None else text for text in texts]
         if len(refusals.records) == before:
             return kept, columns
         good = np.ones(len(kept), np.bool_)
         good[rows] = ~np.isin(kept[rows], sorted(refusals.records))
         return kept[good], [column.filter(pl.Series(good)) for column in columns]
 
-    def _space(self, spaced: Bytes, table: Bytes) -> None:
-        """Columns with a separator after each, a line feed after the last."""
-        for column in self._columns:
-            column_of(spaced, column.start + column.index, column.width)[...] = column_of(table, column.start, column.width)
-            spaced[:, column.start + column.index + column.width] = _BETWEEN
-        spaced[:, -1] = _LF
 
-    def _split(self, utf8: bytes) -> list[pl.Series]:
-        schema = {f"c{column.index}": pl.String for column in self._columns}
-        return pl.read_csv(
-            utf8, has_header=False, schema=schema, separator=chr(_BETWEEN), quote_char=None, empty_string_is_null=False
-        ).get_columns()
+def _spaced(table: Bytes, columns: Sequence[BoundColumn], encoding: Encoding) -> tuple[Decoded, int]:
+    """The columns decoded, a separator after each and a line feed after the last; and the bytes of a row before decoding."""
+    stride = sum(column.width + 1 for column in columns)
+    canvas = Canvas(len(table) * stride)
+    spaced = canvas.array().reshape(len(table), stride)
+    at = 0
+    for column in columns:
+        column_of(spaced, at, column.width)[...] = column_of(table, column.start, column.width)
+        at += column.width + 1
+        spaced[:, at - 1] = _BETWEEN if at < stride else _LF
+    del spaced
+    return to_utf8(canvas.finish(), encoding), stride
+
+
+def _split(utf8: bytes, columns: Sequence[BoundColumn]) -> list[pl.Series]:
+    if not columns:
+        return []
+    schema = {f"c{column.index}": pl.String for column in columns}
+    return pl.read_csv(
+        utf8, has_header=False, schema=schema, separator=chr(_BETWEEN), quote_char=None, empty_string_is_null=False
+    ).get_columns()
 
 
 def _lines(raw: bytes) -> tuple[Indices, Indices]:

@@ -23,7 +23,7 @@ from contracts.layouts.fixed_columns import CannotWrite, Rows, ascii_rows, wide_
 from contracts.layouts.model import FixedLayout
 from contracts.layouts.ports import Facts, Rendered
 from contracts.layouts.sums import sum_of
-from contracts.layouts.text_forms import lines_to_series
+from contracts.layouts.text_forms import ascii_series
 from contracts.layouts.written import Refused, as_one, examine, good_rows, written_columns
 from contracts.model import Contract
 from contracts.totals import Totals
@@ -128,9 +128,10 @@ class FixedWriter:
         column = next((column for column in self._columns if column.name == name), None)
         if column is None or not len(rows):
             return Decimal(0)
-        lines = np.full((len(rows), column.width + 1), 0x0A, np.uint8)
-        lines[:, :-1] = rows[:, column.start : column.start + column.width]
-        text = lines_to_series(lines.tobytes(), name).str.strip_chars(" ")
+        part = np.ascontiguousarray(rows[:, column.start : column.start + column.width])
+        if (part >= 0x80).any():
+            raise FileUnreadable("RNK1207E", reason=f"{name} is not digits")
+        text = ascii_series(part, name).str.strip_chars(" ")
         return sum_of(text, self._contract.field(name))
 
 

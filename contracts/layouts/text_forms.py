@@ -66,8 +66,12 @@ def _unpadded(column: BoundColumn, text: pl.Series) -> pl.Series:
     pad = column.pad
     if not pad:
         return text
+    right = column.column.justify == "right"
     pads = pad if pad == " " or not column.width else pad + " "
-    return text.str.strip_chars_start(pads) if column.column.justify == "right" else text.str.strip_chars_end(pads)
+    padded = [text.str.starts_with(each) if right else text.str.ends_with(each) for each in pads]
+    if not any(each.any() for each in padded):
+        return text
+    return text.str.strip_chars_start(pads) if right else text.str.strip_chars_end(pads)
 
 
 def _zero_filled(text: pl.Series, width: int) -> pl.Series:
@@ -99,19 +103,17 @@ def _from_digits(text: pl.Series, form: str) -> pl.Series:
 
 
 def _with_hyphens(digits: Bytes, name: str) -> pl.Series:
-    rows = np.empty((len(digits), 11), np.uint8)
+    rows = np.empty((len(digits), 10), np.uint8)
     rows[:, 0:4], rows[:, 5:7], rows[:, 8:10] = digits[:, 0:4], digits[:, 4:6], digits[:, 6:8]
     rows[:, 4] = rows[:, 7] = 0x2D
-    rows[:, 10] = 0x0A
-    return lines_to_series(rows.tobytes(), name)
+    return ascii_series(rows, name)
 
 
-def lines_to_series(lines: bytes, name: str) -> pl.Series:
-    """One value per line feed; the values hold none, and no quotes are read."""
-    if not lines:
+def ascii_series(rows: Bytes, name: str) -> pl.Series:
+    """Each row of bytes, all of them ASCII, as one text."""
+    if not len(rows):
         return pl.Series(name, [], pl.String)
-    frame = pl.read_csv(lines, has_header=False, schema={name: pl.String}, quote_char=None, empty_string_is_null=False, separator="\x1f")
-    return frame.to_series()
+    return pl.Series(name, rows).cast(pl.List(pl.UInt8)).cast(pl.Binary).cast(pl.String)
 
 
 def _from_iso(text: pl.Series, between: str) -> tuple[pl.Series, pl.Series | None]:

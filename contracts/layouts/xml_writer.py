@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from contracts.byte_scan import count_byte, count_controls
+from contracts.byte_scan import count_angles, count_controls, offsets_of
 from contracts.characters import strange_in_utf8
 from contracts.errors import FileUnreadable
 from contracts.frame_totals import totals_of
@@ -70,8 +70,7 @@ class XmlWriter:
         if not height:
             return b""
         data = _lines(self._elements(columns)) if not self._layout.omit_absent else b"&"
-        tags = height * 2 * (len(columns) + 1)
-        if b"&" in data or count_byte(data, 0x3C) != tags or count_byte(data, 0x3E) != tags:
+        if b"&" in data or count_angles(data) != height * 4 * (len(columns) + 1):
             data = _lines(self._elements([_escaped(column) for column in columns]))
         if count_controls(data) != height or b"\x7f" in data or strange_in_utf8(data):
             return None
@@ -99,7 +98,7 @@ class XmlWriter:
     def recount(self, data: bytes) -> Totals:
         """See `contracts.layouts.ports.Writer`. Records are lines that end in the record's element, sums are read again by tag."""
         view = np.frombuffer(data, np.uint8)
-        ends = np.flatnonzero(view == 0x0A) + 1
+        ends = offsets_of(data, 0x0A) + 1
         starts = np.concatenate((np.zeros(min(1, len(ends)), np.int64), ends[:-1]))
         begin = f"<{self._layout.record}>".encode()
         whole = (not len(data) and not len(ends)) or (len(ends) > 0 and int(ends[-1]) == len(data))
