@@ -139,8 +139,9 @@ class SqlAcceptJournal(JournalRole):
         message: str | None,
         reason: str = "",
         quarantine: Sequence[NewQuarantine] = (),
+        claim: str = "",
     ) -> Receipt:
-        """Record an arrival and what became of it, also for what never became a message.
+        """Record an arrival and what became of it, also for what never became a message. Its entry keeps `claim`, the claimed file.
 
         Raises:
             NotFound: `message` is named and is not one of this tenant.
@@ -154,6 +155,7 @@ class SqlAcceptJournal(JournalRole):
             made = insert(receipts).values(**row, reason=reason, at_us=transaction.now_us).returning(*receipts.c)
             receipt = receipt_of(transaction.connection.execute(made).one())
             facts = {"endpoint": endpoint, "interface": interface, "outcome": outcome.value, "message": message, "bytes": bytes_}
+            facts |= {"claim": claim} if claim else {}
             transaction.append(tenant, EntryKind.RECEIVED, receipt.id, facts)
             add_quarantine(transaction, tenant, quarantine, message=serial)
             return receipt

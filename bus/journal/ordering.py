@@ -71,7 +71,6 @@ def finish(transaction: Transaction, row: AnyRow, state: DeliveryState, **values
     transaction.connection.execute(
         update(deliveries)
         .where(*behind, deliveries.c.number == head, deliveries.c.claimable_at_us.is_(None))
-        .where(deliveries.c.state != DeliveryState.QUARANTINED.value)
         .values(claimable_at_us=due_at_us, armed_at_us=now_us)
     )
 

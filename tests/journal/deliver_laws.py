@@ -83,6 +83,16 @@ class DeliverLaws:
         publish(journal, heads[0])
         assert [(one.subscription, one.number) for one in journal.claim("worker", lease_seconds=60, limit=10)] == [("welfare", 2)]
 
+    def test_a_queue_goes_in_the_order_of_its_numbers(self, journal: Journal) -> None:
+        for sequence in range(1, 5):
+            accepted(journal, identity(sequence=sequence))
+        order = []
+        for _ in range(4):
+            claimed = claim_one(journal)
+            order.append(claimed.number)
+            publish(journal, claimed)
+        assert order == [1, 2, 3, 4]
+
     def test_another_ordering_key_does_not_wait(self, journal: Journal) -> None:
         accepted(journal, identity(sequence=1), new_delivery(key="a"))
         accepted(journal, identity(sequence=2), new_delivery(key="b"))
