@@ -27,6 +27,15 @@ from bus.broker.hints import Hints
 from bus.errors import IntakeRefused, TotalsDisagree
 from bus.intake_checks import check_counts, check_declared, check_policy
 from bus.intake_identity import identity_of, interface_of
+from bus.intake_receipts import (
+    Decided,
+    earlier_receipt,
+    outcome_of_known,
+    reason_of,
+    refused_without_receipt,
+    stumbling_refuses,
+    write_receipt,
+)
 from bus.message import (
     Begun,
     Chunk,
@@ -34,7 +43,6 @@ from bus.message import (
     ChunkState,
     Delivery,
     Message,
-    MessageState,
     NewMessage,
     NewQuarantine,
     Part,
@@ -50,7 +58,7 @@ from bus.site import Interface
 from bus.steps import reached
 from contracts.errors import FileUnreadable, RenkeiError
 from contracts.layouts.build import cutter_for
-from contracts.layouts.ports import FilePlan
+from contracts.layouts.ports import ChunkPlace, Cut, FilePlan
 from contracts.totals import Totals
 
 REFUSALS = (IntakeRefused, FileUnreadable, TotalsDisagree, WorkerLost)
@@ -95,6 +103,8 @@ class _Work:
     recipe: ReadRecipe
     begun: Begun
     observer: Observer
+    look: tuple[int, int]
+    """what the file looked like before it was read"""
     done: list[ChunkDone] = field(default_factory=list)
     duplicates: Duplicates | None = None
 
@@ -119,32 +129,41 @@ class Intake:
         Raises:
             JournalUnavailable, OSError: nothing was decided; the file stays claimed and may be taken again.
         """
+        earlier = await asyncio.to_thread(earlier_receipt, self.journal, arrival)
+        if earlier is not None:
+            return await self._acknowledge(arrival, source, earlier)
         try:
             interface = interface_of(self.recipes.tenant(arrival.tenant), arrival.endpoint, arrival.name)
         except IntakeRefused as refusal:
-            return await self._refuse_unread(arrival, source, refusal, interface="", plan=None)
+            return await self._refuse_unread(arrival, source, refusal, interface="", sha256="")
         async with self._locks.setdefault((arrival.tenant, interface.id), asyncio.Lock()):
             return await self._take(arrival, source, interface, observer)
 
     async def _take(self, arrival: Arrival, source: Source, interface: Interface, observer: Observer) -> Taken:
         plan: FilePlan | None = None
         began = time.monotonic()
+        look = await asyncio.to_thread(_look, arrival.path)
         try:
             recipe = self.recipes.read(interface)
-            cutter = cutter_for(recipe.layout, recipe.contract)
-            plan = await asyncio.to_thread(cutter.plan, str(arrival.path), self.chunk_bytes)
-            if plan.bytes != arrival.bytes or arrival.path.stat().st_size != plan.bytes:
-                raise IntakeRefused("RNK4018E", file=arrival.name, before=arrival.bytes, after=arrival.path.stat().st_size)
+            with stumbling_refuses(arrival):
+                cutter = cutter_for(recipe.layout, recipe.contract)
+                plan = await asyncio.to_thread(cutter.plan, str(arrival.path), self.chunk_bytes)
+            if plan.bytes != arrival.bytes:
+                raise IntakeRefused("RNK4018E", file=arrival.name, before=arrival.bytes, after=plan.bytes)
             new = self._new_message(arrival, interface, plan)
         except REFUSALS as refusal:
-            return await self._refuse_unread(arrival, source, refusal, interface=interface.id, plan=plan)
+            return await self._refuse_unread(arrival, source, refusal, interface=interface.id, sha256=plan.sha256 if plan else "")
         observer.stage("cut", time.monotonic() - began)
+        half_refused = await asyncio.to_thread(refused_without_receipt, self.journal, new)
+        if half_refused is not None:
+            return await self._tell_refused(arrival, source, half_refused, half_refused.reason)
         begun = await asyncio.to_thread(self.journal.begin, new)
-        work = _Work(arrival, interface, plan, recipe, begun, observer)
+        work = _Work(arrival, interface, plan, recipe, begun, observer, look)
         if begun.outcome is ReceiptOutcome.DUPLICATE:
-            return await self._finish(work, source, await self._known_as(begun.message))
+            return await self._finish(work, source, await asyncio.to_thread(outcome_of_known, self.journal, begun.message))
         try:
-            return await self._process(work, source)
+            with stumbling_refuses(arrival):
+                return await self._process(work, source)
         except REFUSALS as refusal:
             return await self._refuse(work, source, refusal)
 
@@ -162,14 +181,14 @@ class Intake:
             sha256=plan.sha256,
             records=plan.records,
             declared=plan.declared,
-            chunks=[
-                PlannedChunk(cut.index, cut.place.first_ordinal, cut.place.first_line, cut.place.first_byte, cut.length, cut.records)
-                for cut in plan.cuts
-            ],
+            chunks=_planned(plan),
         )
 
     async def _process(self, work: _Work, source: Source) -> Taken:
         done = work.done = await self._ingest(work)
+        look = await asyncio.to_thread(_look, work.arrival.path)
+        if look != work.look:
+            raise IntakeRefused("RNK4018E", file=work.arrival.name, before=work.look[0], after=look[0])
         began = time.monotonic()
         duplicates = work.duplicates = await self._duplicates(work, done)
         work.observer.stage("unique", time.monotonic() - began)
@@ -230,7 +249,7 @@ class Intake:
     ) -> Taken:
         message = work.begun.message
         if work.begun.revision_of is not None and work.interface.on_revision == "hold":
-            reason = _reason(IntakeRefused("RNK4019W", file=work.arrival.name, earlier=work.begun.revision_of))
+            reason = reason_of(IntakeRefused("RNK4019W", file=work.arrival.name, earlier=work.begun.revision_of))
             held = NewQuarantine(QuarantineKind.HELD_REVISION, work.arrival.name, good.records, {"earlier": work.begun.revision_of})
             await asyncio.to_thread(
                 self.journal.hold, message.id, good=good, rejected=rejected, quarantine=[*quarantine, held], reason=reason
@@ -254,61 +273,65 @@ class Intake:
         taken = await self._finish(work, source, ReceiptOutcome.ACCEPTED)
         return replace(taken, deliveries=deliveries, good=good.records, rejected=rejected.records)
 
-    async def _known_as(self, message: Message) -> ReceiptOutcome:
-        """A duplicate, unless the first run died before it could write its receipt: then this run finishes it."""
-        if await asyncio.to_thread(self.journal.receipts, message=message.id, limit=1):
-            return ReceiptOutcome.DUPLICATE
-        return ReceiptOutcome.HELD if message.state is MessageState.HELD else ReceiptOutcome.ACCEPTED
-
     async def _finish(self, work: _Work, source: Source, outcome: ReceiptOutcome, reason: str = "") -> Taken:
-        receipt = await self._receipt(work.arrival, work.interface.id, work.plan, outcome, work.begun.message.id, reason)
+        receipt = await self._receipt(
+            work.arrival, Decided(work.interface.id, outcome, work.plan.sha256, work.begun.message.id, reason)
+        )
         await asyncio.to_thread(source.accepted, work.arrival)
         return Taken(receipt, work.interface.id, work.begun.message)
 
     async def _refuse(self, work: _Work, source: Source, refusal: RenkeiError) -> Taken:
-        reason = _reason(refusal)
+        reason = reason_of(refusal)
         facts, parts = _broken(work)
         quarantine = NewQuarantine(QuarantineKind.REFUSED_FILE, work.arrival.name, work.plan.records, {"reason": reason, **facts}, parts)
         await asyncio.to_thread(self.journal.refuse, work.begun.message.id, quarantine=[quarantine], reason=reason)
         self.work.forget(work.begun.message.id)
-        message = work.begun.message.id
-        receipt = await self._receipt(work.arrival, work.interface.id, work.plan, ReceiptOutcome.REFUSED, message, reason)
-        await asyncio.to_thread(source.refused, work.arrival, json.loads(reason))
-        return Taken(receipt, work.interface.id, work.begun.message)
+        return await self._tell_refused(work.arrival, source, work.begun.message, reason)
 
-    async def _refuse_unread(
-        self, arrival: Arrival, source: Source, refusal: RenkeiError, *, interface: str, plan: FilePlan | None
-    ) -> Taken:
+    async def _tell_refused(self, arrival: Arrival, source: Source, message: Message, reason: str) -> Taken:
+        interface = message.identity.interface
+        receipt = await self._receipt(arrival, Decided(interface, ReceiptOutcome.REFUSED, message.sha256, message.id, reason))
+        await self._set_aside(arrival, source, receipt)
+        return Taken(receipt, interface, message)
+
+    async def _refuse_unread(self, arrival: Arrival, source: Source, refusal: RenkeiError, *, interface: str, sha256: str) -> Taken:
         """Refuse what never became a message: the file itself, set aside, is the evidence."""
-        reason = _reason(refusal)
-        where = await asyncio.to_thread(source.refused, arrival, json.loads(reason))
-        quarantine = NewQuarantine(QuarantineKind.REFUSED_FILE, arrival.name, 0, {"reason": reason, "set_aside": str(where)})
-        receipt = await self._receipt(arrival, interface, plan, ReceiptOutcome.REFUSED, None, reason, [quarantine])
+        reason = reason_of(refusal)
+        quarantine = NewQuarantine(QuarantineKind.REFUSED_FILE, arrival.name, 0, {"reason": reason})
+        receipt = await self._receipt(arrival, Decided(interface, ReceiptOutcome.REFUSED, sha256, None, reason, [quarantine]))
+        await self._set_aside(arrival, source, receipt)
         return Taken(receipt, interface)
 
-    async def _receipt(
-        self,
-        arrival: Arrival,
-        interface: str,
-        plan: FilePlan | None,
-        outcome: ReceiptOutcome,
-        message: str | None,
-        reason: str,
-        quarantine: Sequence[NewQuarantine] = (),
-    ) -> Receipt:
-        return await asyncio.to_thread(
-            self.journal.receipt,
-            tenant=arrival.tenant,
-            endpoint=arrival.endpoint,
-            interface=interface,
-            file_name=arrival.name,
-            bytes_=arrival.bytes,
-            sha256=plan.sha256 if plan else "",
-            outcome=outcome,
-            message=message,
-            reason=reason,
-            quarantine=quarantine,
-        )
+    async def _receipt(self, arrival: Arrival, decided: Decided) -> Receipt:
+        return await asyncio.to_thread(write_receipt, self.journal, arrival, decided)
+
+    async def _acknowledge(self, arrival: Arrival, source: Source, receipt: Receipt) -> Taken:
+        """Tell the source what an earlier run decided upon this claim and could not tell it any more."""
+        if receipt.outcome is ReceiptOutcome.REFUSED:
+            await self._set_aside(arrival, source, receipt)
+        else:
+            await asyncio.to_thread(source.accepted, arrival)
+        return Taken(receipt, receipt.interface)
+
+    async def _set_aside(self, arrival: Arrival, source: Source, receipt: Receipt) -> None:
+        where = await asyncio.to_thread(source.refused, arrival, json.loads(receipt.reason))
+        facts = {"file": arrival.name, "path": str(where), "receipt": receipt.id}
+        await asyncio.to_thread(self.journal.note, arrival.tenant, "set_aside", receipt.message or receipt.id, facts)
+
+
+def _look(path: Path) -> tuple[int, int]:
+    """Size and time of a file, which do not change unless it is written to."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+def _planned(plan: FilePlan) -> list[PlannedChunk]:
+    """The chunks as cut; a file without records has one chunk without any, so that its original is kept like any other."""
+    cuts = plan.cuts or (Cut(0, ChunkPlace(1, 1, plan.bytes), 0, 0),)
+    return [
+        PlannedChunk(cut.index, cut.place.first_ordinal, cut.place.first_line, cut.place.first_byte, cut.length, cut.records)
+        for cut in cuts
+    ]
 
 
 def _still_there(done: ChunkDone | None) -> bool:
@@ -323,9 +346,3 @@ def _broken(work: _Work) -> tuple[Mapping[str, object], list[Part]]:
     parts = [part for chunk in work.done for part in chunk.parts if part.kind == "rejects"]
     parts += [duplicates.part] if duplicates and duplicates.part else []
     return {"broken": [asdict(rule) for rule in broken]}, parts
-
-
-def _reason(error: RenkeiError) -> str:
-    """A refusal as JSON: `{"message_id", "facts", "text"}`."""
-    facts = {name: value if isinstance(value, int | float | str) else str(value) for name, value in error.facts.items()}
-    return json.dumps({"message_id": error.message_id, "facts": facts, "text": error.text()}, ensure_ascii=False)

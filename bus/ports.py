@@ -93,8 +93,9 @@ class AcceptJournal(Protocol):
         message: str | None,
         reason: str = "",
         quarantine: Sequence[NewQuarantine] = (),
+        claim: str = "",
     ) -> Receipt:
-        """Record an arrival and what became of it, also for what never became a message."""
+        """Record an arrival and what became of it, also for what never became a message. Its entry keeps `claim`, the claimed file."""
         ...
 
     def note(self, tenant: str, kind: str, subject: str, facts: Mapping[str, object]) -> JournalEntry:
