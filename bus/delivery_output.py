@@ -85,22 +85,24 @@ async def write_output(
 
 
 class _Offsets:
-    """Hands out places in the file in order of chunk, whoever asks first."""
+    """Hands out places in the file in order of chunk, whoever asks first; the same place again when a chunk's worker was lost."""
 
     def __init__(self, start: int) -> None:
         self.end = start
-        self._next = 0
+        self._given: list[tuple[int, int]] = []
         self._turns = asyncio.Condition()
 
     async def answer(self, question: object) -> int:
         _, index, length = cast("tuple[str, int, int]", question)
         async with self._turns:
-            await self._turns.wait_for(lambda: self._next >= index)
-            if self._next > index:
-                raise ValueError(f"chunk {index} has its place already")
-            offset, self.end = self.end, self.end + length
-            self._next += 1
-            self._turns.notify_all()
+            await self._turns.wait_for(lambda: len(self._given) >= index)
+            if len(self._given) == index:
+                self._given.append((self.end, length))
+                self.end += length
+                self._turns.notify_all()
+            offset, given = self._given[index]
+            if given != length:
+                raise ValueError(f"chunk {index} was {given} bytes long before, not {length}")
             return offset
 
 
@@ -111,7 +113,12 @@ async def _write_file(
     path = opened.local_path()
     offsets = _Offsets(len(writer.opening(facts, Totals())))
     tasks = [RenderChunk(delivery.id, chunk, recipe, path) for chunk in chunks]
-    written: list[Written] = await all_or_none([pool.run(f"delivery {delivery.id}", task, offsets.answer) for task in tasks])
+    written: list[Written] = await all_or_none(
+        [
+            pool.run(f"delivery {delivery.id}", task, offsets.answer, about=f"{delivery.message} {task.chunk.plan.index}")
+            for task in tasks
+        ]
+    )
     out = added(part.done.out for part in written)
     opening, closing = writer.opening(facts, out), writer.closing(facts, out)
     await asyncio.to_thread(_write_frame, path, opening, closing, offsets.end)
@@ -119,12 +126,13 @@ async def _write_file(
 
 
 async def _write_documents(pool: WorkerPool, delivery: Delivery, opened: LocalSink, task: RenderDocuments) -> Output:
-    paths: list[Path] = []
+    begun: dict[int, Path] = {}
 
     async def answer(question: object) -> str:
         _, index = cast("tuple[str, int]", question)
-        paths.append(await asyncio.to_thread(opened.local_path, index))
-        return str(paths[-1])
+        if index not in begun:  # a task whose worker was lost asks again
+            begun[index] = await asyncio.to_thread(opened.local_path, index)
+        return str(begun[index])
 
     written: list[Written] = await pool.run(f"delivery {delivery.id}", task, answer)
     writer = writing(task.recipe).writer
@@ -132,7 +140,7 @@ async def _write_documents(pool: WorkerPool, delivery: Delivery, opened: LocalSi
         (writer.opening(task.facts, part.done.out), writer.closing(task.facts, part.done.out), part.done.offset + part.done.length)
         for part in written
     ]
-    return Output(opened, paths, written, list(range(len(written))), frames)
+    return Output(opened, list(begun.values()), written, list(range(len(written))), frames)
 
 
 def _write_frame(path: Path, opening: bytes, closing: bytes, end: int) -> None:

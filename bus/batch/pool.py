@@ -2,7 +2,7 @@
 
 Owns: processes and their pipes. Tasks are put in groups (a message being taken in, a delivery being written); groups take turns, and
 the tasks of one group start in the order they were given, so that a task may wait for an earlier one of its group without deadlock:
-a lost task goes back to the front of its group.
+a lost task goes back to the front of its group. Among the groups' first tasks a worker prefers one about what it has at hand.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class _Job:
     group: str
     task: Task
     answer: Answer | None
+    about: str
     result: asyncio.Future[Any]
     losses: int = 0
 
@@ -44,6 +45,8 @@ class _Job:
 class _Worker:
     process: subprocess.Popen[bytes]
     connection: Connection
+    at_hand: str = ""
+    """what its latest task was about"""
 
 
 @dataclass(slots=True)
@@ -56,7 +59,7 @@ class WorkerPool:
     _queues: dict[str, deque[_Job]] = field(default_factory=dict)
     _waiting: asyncio.Condition = field(default_factory=asyncio.Condition)
     _servers: list[asyncio.Task[None]] = field(default_factory=list)
-    _workers: set[int] = field(default_factory=set)
+    _workers: dict[int, _Worker] = field(default_factory=dict)
 
     async def __aenter__(self) -> WorkerPool:
         self._servers = [asyncio.create_task(self._serve(), name=f"batch-worker-{n}") for n in range(self.size)]
@@ -72,16 +75,17 @@ class WorkerPool:
         """Process ids of the living workers."""
         return frozenset(self._workers)
 
-    async def run(self, group: str, task: Task, answer: Answer | None = None) -> Any:
+    async def run(self, group: str, task: Task, answer: Answer | None = None, *, about: str = "") -> Any:
         """Run `task` on the next free worker and return its result.
 
-        `answer` is awaited for each question of the task; if it raises, the task is told to give up.
+        `answer` is awaited for each question of the task; if it raises, the task is told to give up. Tasks `about` the same thing go to
+        the same worker where possible, which may keep it at hand.
 
         Raises:
             WorkerLost: the task lost its worker LOSSES_ALLOWED times.
             Exception: whatever the task raised.
         """
-        job = _Job(group, task, answer, asyncio.get_running_loop().create_future())
+        job = _Job(group, task, answer, about, asyncio.get_running_loop().create_future())
         async with self._waiting:
             self._queues.setdefault(group, deque()).append(job)
             self._waiting.notify()
@@ -97,15 +101,23 @@ class WorkerPool:
             if not queue:
                 del self._queues[job.group]
 
-    async def _next(self) -> _Job:
+    async def _next(self, worker: _Worker) -> _Job:
         async with self._waiting:
             await self._waiting.wait_for(lambda: self._queues)
-            group = next(iter(self._queues))
+            group = self._choose(worker)
             queue = self._queues.pop(group)
             job = queue.popleft()
             if queue:
                 self._queues[group] = queue  # to the back: groups take turns
             return job
+
+    def _choose(self, worker: _Worker) -> str:
+        """The group whose first task is about what the worker has at hand; else about nothing another worker has; else the next."""
+        firsts = {group: queue[0].about for group, queue in self._queues.items()}
+        own = next((group for group, about in firsts.items() if about and about == worker.at_hand), None)
+        others = {other.at_hand for other in self._workers.values()}
+        free = next((group for group, about in firsts.items() if not about or about not in others), None)
+        return own or free or next(iter(firsts))
 
     async def _put_back(self, job: _Job) -> None:
         async with self._waiting:
@@ -116,9 +128,10 @@ class WorkerPool:
         worker = self._spawn()
         try:
             while True:
-                job = await self._next()
+                job = await self._next(worker)
                 if job.result.done():
                     continue
+                worker.at_hand = job.about
                 try:
                     await self._work(worker, job)
                 except (EOFError, OSError):
@@ -186,14 +199,14 @@ class WorkerPool:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
             )
-        self._workers.add(process.pid)
-        return _Worker(process, Connection(ours.detach()))
+        worker = self._workers[process.pid] = _Worker(process, Connection(ours.detach()))
+        return worker
 
     def _end(self, worker: _Worker) -> None:
         worker.connection.close()
         worker.process.kill()
         worker.process.wait()
-        self._workers.discard(worker.process.pid)
+        self._workers.pop(worker.process.pid, None)
 
 
 async def _readable(connection: Connection) -> None:

@@ -38,13 +38,15 @@ class ReadRecipe:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WriteRecipe:
-    """How one subscription's records are filtered, translated and written. Without `translation`, `target` is the source contract."""
+    """How one subscription's records are filtered, translated and written. Without `translation`, `target` is the source contract.
+    `selection` names filter and translation, `digest` all of it: equal names mean equal results."""
 
     source: Contract
     target: Contract
     layout: Layout
     translation: Translation | None
     filter: Condition | None
+    selection: str
     digest: str
 
     def __hash__(self) -> int:

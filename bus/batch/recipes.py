@@ -77,20 +77,20 @@ class Recipes:
                 raise SiteInvalid("RNK4020E", kind="translation", name=subscription.translation, tenant=code)
             translation = self.translations[subscription.translation]
             target_name = translation.to
-        made_of = [
+        selection = _digest(
             self.registry.digest(contract),
             self.registry.digest(target_name),
-            subscription.layout,
-            translation.model_dump_json() if translation else "",
+            translation.digest or translation.model_dump_json() if translation else "",
             subscription.filter.model_dump_json() if subscription.filter else "",
-        ]
+        )
         return WriteRecipe(
             source=self.registry.contract(contract),
             target=self.registry.contract(target_name),
             layout=self.registry.layout(target_name, subscription.layout),
             translation=translation,
             filter=subscription.filter,
-            digest=hashlib.sha256("\n".join(made_of).encode()).hexdigest(),
+            selection=selection,
+            digest=_digest(selection, subscription.layout),
         )
 
     def versions(self, code: str, interface: Interface) -> Versions:
@@ -102,6 +102,10 @@ class Recipes:
             config_digest=self.tenant(code).digest,
             characters=CHARACTERS_VERSION,
         )
+
+
+def _digest(*made_of: str) -> str:
+    return hashlib.sha256("\n".join(made_of).encode()).hexdigest()
 
 
 def _named(things: Sequence[ThingT], name: str, kind: str, tenant: str) -> ThingT:

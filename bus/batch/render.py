@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -20,6 +20,7 @@ from bus.batch.ingest import validate_chunk
 from bus.batch.prepared import read_prepared, write_prepared
 from bus.batch.recipe import ReadRecipe, WriteRecipe, writing
 from bus.batch.task import Ask
+from bus.batch.writeback import start_writeback
 from bus.message import DeliveryChunkDone, Part, PlannedChunk
 from bus.ports import Binding, PayloadStore
 from bus.steps import reached
@@ -81,9 +82,34 @@ class _Outgoing:
     refused: pl.DataFrame | None
 
 
+@dataclass(slots=True)
+class _AtHand:
+    """The chunk this worker had last, and what became of it under each selection: subscribers of one message share both."""
+
+    chunk: tuple[str, int] | None = None
+    frame: pl.DataFrame | None = None
+    outgoing: dict[str, _Outgoing] = field(default_factory=dict)
+
+    def records(self, chunk: StoredChunk) -> pl.DataFrame:
+        if self.frame is None or self.chunk != (chunk.message_id, chunk.plan.index):
+            self.chunk, self.frame, self.outgoing = None, None, {}  # let go of the old before the new is read
+            self.frame = chunk.records()
+            self.chunk = (chunk.message_id, chunk.plan.index)
+        return self.frame
+
+
+_at_hand = _AtHand()
+
+
 def _outgoing(chunk: StoredChunk, recipe: WriteRecipe) -> _Outgoing:
+    frame = _at_hand.records(chunk)
+    if recipe.selection not in _at_hand.outgoing:
+        _at_hand.outgoing[recipe.selection] = _select(frame, recipe)
+    return _at_hand.outgoing[recipe.selection]
+
+
+def _select(frame: pl.DataFrame, recipe: WriteRecipe) -> _Outgoing:
     tools = writing(recipe)
-    frame = chunk.records()
     if tools.translator is None:
         taken_in = totals_of(frame, recipe.source)
         if tools.keep is None:
@@ -156,11 +182,12 @@ def _put_refusals(chunk: StoredChunk, delivery_id: str, refused: pl.DataFrame | 
 
 def _write_at(path: Path, data: bytes, offset: int) -> None:
     with path.open("r+b", buffering=0) as file:
-        view = memoryview(data)
+        view, place = memoryview(data), offset
         while view:
-            written = os.pwrite(file.fileno(), view, offset)
+            written = os.pwrite(file.fileno(), view, place)
             view = view[written:]
-            offset += written
+            place += written
+        start_writeback(file.fileno(), offset, len(data))
 
 
 @dataclass(frozen=True, slots=True)
