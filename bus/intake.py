@@ -195,7 +195,7 @@ class Intake:
         good = sum((chunk.good for chunk in done), Totals()) - duplicates.totals
         rejected = sum((chunk.rejected for chunk in done), Totals()) + duplicates.totals
         check_counts(work.plan.records, good, rejected)
-        check_declared(work.arrival.name, work.plan.declared, good + rejected)
+        check_declared(work.arrival.name, work.plan.declared, good + rejected, sum(chunk.unreadable for chunk in done))
         check_policy(work.arrival.name, work.interface, good, rejected)
         facts, parts = _broken(work)
         quarantine = [NewQuarantine(QuarantineKind.REJECTED_RECORDS, work.arrival.name, rejected.records, facts, parts)]

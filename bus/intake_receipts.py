@@ -16,7 +16,7 @@ from typing import Final
 from bus.errors import IntakeRefused
 from bus.message import Message, MessageState, NewMessage, NewQuarantine, Receipt, ReceiptOutcome
 from bus.ports import AcceptJournal, Arrival, QueryJournal
-from contracts.errors import RenkeiError
+from contracts.errors import FileUnreadable, RenkeiError
 
 LOOKED_AT: Final = 50
 """How many of a tenant's newest receipts are looked at: an unacknowledged claim is among the last things a node did before it ended."""
@@ -92,9 +92,12 @@ def stumbling_refuses(arrival: Arrival) -> Iterator[None]:
 
     Raises:
         IntakeRefused: told with the error's kind only: its text may hold values of the file.
+        FileUnreadable: with the name that the sender gave the file, not the place where it is claimed.
     """
     try:
         yield
+    except FileUnreadable as error:
+        raise FileUnreadable(error.message_id, **{**error.facts, "path": arrival.name}) from error
     except (RenkeiError, OSError):
         raise
     except Exception as error:

@@ -166,6 +166,8 @@ class ChunkDone:
     parts: Sequence[Part]
     keys_path: str
     prepared_path: str
+    unreadable: int = 0
+    """rejected records whose bytes could not be read into fields, so that they add nothing to any sum"""
 
 
 @dataclass(frozen=True, slots=True)

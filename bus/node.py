@@ -14,14 +14,9 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import uvicorn
-
-from bus.api.app import monitoring_app, operations_app
-from bus.api.client import RemoteOperations
 from bus.calendar import window
-from bus.errors import NodeBusy
 from bus.intake_submitted import Progress, SubmittedSource
 from bus.intake_watch import SourceWatch, take_one
 from bus.message import MessageState
@@ -32,6 +27,9 @@ from bus.ports import Arrival
 from bus.site_check import load_site
 from monitoring.log import log
 from monitoring.metrics import Waiting
+
+if TYPE_CHECKING:
+    from bus.api.client import RemoteOperations
 
 THREADS: Final = 64
 """Threads for blocking calls: a hanging target must not starve the journal."""
@@ -134,17 +132,12 @@ class Node:
         if not self.listen:
             yield
             return
-        listen = self.parts.site.site.listen
-        socket = private_folder(self.parts.site) / SOCKET
-        socket.unlink(missing_ok=True)
-        monitoring = _server(monitoring_app(self._metrics, self._not_ready), host=listen.host, port=listen.port)
-        operations = _server(operations_app(self.parts.operations), uds=str(socket))
-        async with _serving(monitoring), _serving(operations):
-            socket.chmod(0o600)
-            self.port = monitoring.servers[0].sockets[0].getsockname()[1]
-            (private_folder(self.parts.site) / "node.port").write_text(str(self.port), "ascii")
+        from bus.node_http import listening  # noqa: PLC0415 - a node that does not listen starts without the web libraries
+
+        private = private_folder(self.parts.site)
+        async with listening(self.parts.site.site.listen, private, self.parts.operations, self._metrics, self._not_ready) as self.port:
+            (private / "node.port").write_text(str(self.port), "ascii")
             yield
-        socket.unlink(missing_ok=True)
 
     def _metrics(self) -> bytes:
         parts = self.parts
@@ -161,33 +154,6 @@ class Node:
     def _not_ready(self) -> list[str]:
         self.parts.journal.backlog()
         return [] if self.parts.pool.pids else ["no batch worker"]
-
-
-class _Server(uvicorn.Server):
-    """A server that leaves signals to the node."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _server(app: Any, **where: Any) -> _Server:
-    return _Server(uvicorn.Config(app, log_level="error", access_log=False, lifespan="off", **where))
-
-
-@contextlib.asynccontextmanager
-async def _serving(server: _Server) -> AsyncIterator[None]:
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        if serving.done():
-            serving.result()
-            raise NodeBusy("RNK7004E", reason="the address is in use")
-        await asyncio.sleep(0.01)
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await serving
 
 
 def serve(folder: Path) -> None:
@@ -256,12 +222,13 @@ def open_operations(folder: Path) -> Iterator[Operations | RemoteOperations]:
     Raises:
         NodeBusy: another process holds the site and does not answer. DocumentInvalid, SiteInvalid: the configuration.
     """
-    remote = RemoteOperations(private_folder(load_site(folder)) / SOCKET)
-    try:
-        if remote.answers():
-            yield remote
-            return
-    finally:
-        remote.close()
+    socket = private_folder(load_site(folder)) / SOCKET
+    if socket.exists():
+        from bus.api.client import RemoteOperations  # noqa: PLC0415 - only to talk to a running node
+
+        with contextlib.closing(RemoteOperations(socket)) as remote:
+            if remote.answers():
+                yield remote
+                return
     with running_node(folder, watch=False, listen=False) as node:
         yield node.parts.operations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +10,7 @@ from typing import Any, Final
 import httpx
 
 from bus.api.app import DEEDS
+from bus.api.socket_path import short_path
 from bus.errors import OperationRefused
 from bus.operations import Operations
 
@@ -20,7 +22,9 @@ class RemoteOperations:
     own message id."""
 
     def __init__(self, socket: Path) -> None:
-        self._client = httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://node", timeout=TIMEOUT_SECONDS)
+        self._names = contextlib.ExitStack()
+        transport = httpx.HTTPTransport(uds=self._names.enter_context(short_path(socket)))
+        self._client = httpx.Client(transport=transport, base_url="http://node", timeout=TIMEOUT_SECONDS)
 
     def answers(self) -> bool:
         """Whether a node listens there."""
@@ -33,6 +37,7 @@ class RemoteOperations:
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
+        self._names.close()
 
     def __getattr__(self, name: str) -> Any:
         if name not in DEEDS:

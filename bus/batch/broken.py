@@ -15,6 +15,11 @@ import polars as pl
 from bus.message import BrokenRule
 
 Raw = Mapping[int, tuple[int, bytes]]
+Locate = Callable[[bytes, str], int]
+
+
+def _unknown(record: bytes, field: str) -> int:  # noqa: ARG001 - as every Locate
+    return 0
 
 
 def rejected_ordinals(violations: pl.DataFrame) -> list[int]:
@@ -38,19 +43,21 @@ def merged(parts: Sequence[Sequence[BrokenRule]]) -> list[BrokenRule]:
     return [BrokenRule(*key, count) for key, count in total.items()]
 
 
-def lines(violations: pl.DataFrame, raw: Callable[[Sequence[int]], Raw] | None) -> bytes:
-    """The rejects part of the records that break a rule of severity reject; empty bytes when there is none."""
+def lines(violations: pl.DataFrame, raw: Callable[[Sequence[int]], Raw] | None, locate: Locate = _unknown) -> bytes:
+    """The rejects part of the records that break a rule of severity reject; empty bytes when there is none.
+
+    `locate` tells where a field begins within a record's bytes; a rule of which only the record's place is known gets its field's."""
     ordinals = rejected_ordinals(violations)
     if not ordinals:
         return b""
     kept = violations.filter(pl.col("ordinal").is_in(ordinals)).sort("ordinal", maintain_order=True)
     originals = raw(ordinals) if raw else {}
     return "".join(
-        json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n" for record in _records(kept, originals)
+        json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n" for record in _records(kept, originals, locate)
     ).encode("utf-8", "surrogatepass")
 
 
-def _records(violations: pl.DataFrame, originals: Raw) -> Iterator[dict[str, object]]:
+def _records(violations: pl.DataFrame, originals: Raw, locate: Locate) -> Iterator[dict[str, object]]:
     for (ordinal,), rows in violations.group_by("ordinal", maintain_order=True):
         number = int(str(ordinal))
         found = rows.to_dicts()
@@ -58,6 +65,9 @@ def _records(violations: pl.DataFrame, originals: Raw) -> Iterator[dict[str, obj
         if number in originals:
             offset, bytes_ = originals[number]
             record |= {"byte": offset, "raw": base64.b64encode(bytes_).decode("ascii")}
+            for row in found:
+                if row["field"] and row["byte"] == offset:
+                    row["byte"] = offset + locate(bytes_, row["field"])
         record["broken"] = [{key: row[key] for key in ("field", "rule", "severity", "byte", "value")} for row in found]
         yield record
 

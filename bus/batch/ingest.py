@@ -32,6 +32,7 @@ class ValidatedChunk:
     good: pl.DataFrame
     violations: pl.DataFrame
     rejected: Totals
+    unreadable: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class IngestChunk:
             parts=parts,
             keys_path=str(keys),
             prepared_path=str(prepared),
+            unreadable=chunk.unreadable,
         )
 
     def _around(self) -> list[Part]:
@@ -89,7 +91,7 @@ class IngestChunk:
         def originals(ordinals: list[int]) -> Raw:
             return dict(zip(ordinals, reader.raw_records(raw, _place(self.plan), ordinals), strict=True))
 
-        rejects = lines(violations, originals)  # type: ignore[arg-type]
+        rejects = lines(violations, originals, reader.locate)  # type: ignore[arg-type]
         return [self.payloads.put(rejects, self._binding("rejects", last=False))] if rejects else []
 
 
@@ -131,4 +133,4 @@ def validate_chunk(raw: bytes, plan: PlannedChunk, recipe: ReadRecipe) -> Valida
         raise TotalsDisagree(
             "RNK4003E", chunk=plan.index, expected=plan.records, good=good.height, rejected=rejected.records
         )
-    return ValidatedChunk(good, violations, rejected)
+    return ValidatedChunk(good, violations, rejected, unreadable)

@@ -82,6 +82,7 @@ def chunk_found(done: ChunkDone) -> dict[str, object]:
         "parts": part_list(done.parts),
         "keys_path": done.keys_path,
         "prepared_path": done.prepared_path,
+        "unreadable": done.unreadable,
     }
 
 
@@ -143,6 +144,7 @@ def chunk_of(row: AnyRow) -> Chunk:
         parts=_parts(found["parts"]),
         keys_path=found["keys_path"],
         prepared_path=found["prepared_path"],
+        unreadable=found.get("unreadable", 0),
     )
     return Chunk(plan, state, done)
 

@@ -1,0 +1,85 @@
+"""A node's HTTP listeners: monitoring on loopback, operations on the site's private socket.
+
+Owns: sockets and servers. Loaded only by a node that listens. The private socket is made with mode 0600 in a folder that only the node's
+user may enter, so that it is never open to others, not even for a moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from bus.api.app import monitoring_app, operations_app
+from bus.api.socket_path import short_path
+from bus.errors import NodeBusy
+from bus.operations import Operations
+from bus.site import Listen
+
+
+@contextlib.asynccontextmanager
+async def listening(
+    listen: Listen, private: Path, operations: Operations, metrics: Callable[[], bytes], problems: Callable[[], list[str]]
+) -> AsyncIterator[int]:
+    """Serve until the context ends; gives the port that monitoring is served on.
+
+    Raises:
+        NodeBusy: the port or the private socket cannot be had.
+    """
+    with _tcp(listen.host, listen.port) as monitoring_socket, _private(private / "node.sock") as operations_socket:
+        monitoring = _serving(monitoring_app(metrics, problems), monitoring_socket)
+        async with monitoring, _serving(operations_app(operations), operations_socket):
+            yield int(monitoring_socket.getsockname()[1])
+
+
+@contextlib.contextmanager
+def _tcp(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        made = socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise NodeBusy("RNK7004E", where=f"{host}:{port}", reason=error.strerror or str(error)) from error
+    with made:
+        yield made
+
+
+@contextlib.contextmanager
+def _private(path: Path) -> Iterator[socket.socket]:
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as made, short_path(path) as short:
+        before = os.umask(0o177)
+        try:
+            made.bind(short)
+            made.listen()
+        except OSError as error:
+            raise NodeBusy("RNK7004E", where=str(path), reason=error.strerror or str(error)) from error
+        finally:
+            os.umask(before)
+        yield made
+    path.unlink(missing_ok=True)
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to the node."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _serving(app: Any, bound: socket.socket) -> AsyncIterator[None]:
+    """Serve on a socket that listens already: whoever connects before the server runs waits in its queue."""
+    server = _Server(uvicorn.Config(app, log_level="error", access_log=False, lifespan="off"))
+    task = asyncio.create_task(server.serve(sockets=[bound]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
