@@ -79,10 +79,11 @@ class AcceptLaws:
         other = journal.begin(new_message(content="bb"))
         assert (other.outcome, other.message.revision, other.revision_of) == (ReceiptOutcome.RECEIVING, 2, delivery.message)
 
-    def test_a_refused_file_may_come_again(self, journal: Journal) -> None:
+    @pytest.mark.parametrize("content", ["aa", "bb"], ids=["the same", "corrected"])
+    def test_a_refused_file_may_come_again(self, journal: Journal, content: str) -> None:
         first = journal.begin(new_message()).message
         journal.refuse(first.id, quarantine=[], reason="{}")
-        again = journal.begin(new_message())
+        again = journal.begin(new_message(content=content))
         assert (again.outcome, again.message.revision, again.revision_of) == (ReceiptOutcome.RECEIVING, 2, None)
 
     def test_a_revision_of_a_refused_file_revises_the_accepted_one(self, journal: Journal) -> None:
