@@ -32,3 +32,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if skipped and session.exitstatus == 0:
         reporter.write_line(f"{len(skipped)} test(s) were skipped: nothing may be", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tables that tests make line by line: `record_property("table: <title>", line)`."""
+    tables: dict[str, list[str]] = {}
+    for report in [*terminalreporter.stats.get("passed", []), *terminalreporter.stats.get("failed", [])]:
+        for name, line in report.user_properties if report.when == "call" else []:
+            if name.startswith("table: "):
+                tables.setdefault(name.removeprefix("table: "), []).append(str(line))
+    for title, lines in tables.items():
+        terminalreporter.section(title)
+        for line in lines:
+            terminalreporter.write_line(line)
