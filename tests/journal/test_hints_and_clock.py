@@ -24,7 +24,7 @@ async def test_a_hint_of_another_thread_wakes_who_waits() -> None:
     await asyncio.sleep(0)  # the task reaches its wait
     thread = threading.Thread(target=hints.publish, args=(["332020-d1"],))
     thread.start()
-    assert await waiting == {"332020-d1"}
+    assert await asyncio.wait_for(waiting, 5) == {"332020-d1"}
     thread.join()
 
 
