@@ -176,3 +176,22 @@ def test_a_file_in_another_encoding_does_not_stop_the_converter() -> None:
     decoded = to_utf8(raw, "cp932")
     assert decoded.utf8.count(b"\r\n") == 500
     assert len(decoded.suspects) + len(decoded.suspects_raw) > 0
+
+
+class Imitation:
+    """A converter that is Python's codec, with one character changed or one stranger let through."""
+
+    def __init__(self, changed: dict[bytes, str]) -> None:
+        self._changed = changed
+
+    def convert(self, raw: bytes, most_stops: int) -> tuple[bytes, list[int]] | None:
+        if raw in self._changed:
+            return self._changed[raw].encode(), []
+        real = characters.Iconv.open("CP932", "UTF-8")
+        return real.convert(raw, most_stops) if real is not None else None
+
+
+@pytest.mark.parametrize("changed", [{b"\xf0\x40": "あ"}, {b"\x80\x40": "@"}, {b"\xfd\x20": "\uf8f1 "}, {b"\x81\x20": "\ufffd"}])
+def test_a_converter_that_differs_from_the_table_is_not_used(changed: dict[bytes, str]) -> None:
+    assert characters._agrees(Imitation({}))  # type: ignore[arg-type]
+    assert not characters._agrees(Imitation(changed))  # type: ignore[arg-type]
