@@ -151,6 +151,12 @@ def test_an_opened_quote_does_not_swallow_the_file() -> None:
     assert chunk.frame.height == 19_998
 
 
+def test_a_record_over_several_lines_counts_only_with_the_right_number_of_columns() -> None:
+    chunk = read(b'1,a,b,,"5\r\n2,a,b,,5\r\n",a,b,,5\r\n4,a,"b\r\nb",,5\r\n', csv())
+    assert [(row[0], row[1], row[4]) for row in broken(chunk)] == [(1, 1, "quote"), (3, 3, "quote")]
+    assert [row[0] for row in records(chunk)] == ["2", "4"]
+
+
 def test_utf8_with_broken_bytes_and_private_use() -> None:
     raw = "1,山,x,,5\r\n".encode() + b"2,\xe5\xb1,x,,5\r\n" + "3,\ue000,x,,5\r\n4,𠮷葛\U000e0100,x,,5\r\n".encode()
     chunk = read(raw, csv())
