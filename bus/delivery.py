@@ -17,8 +17,8 @@ from bus.batch.prepared import WorkFolder, prepared_path
 from bus.batch.recipes import Recipes
 from bus.batch.render import StoredChunk
 from bus.batch.uniqueness import duplicates_of_part
-from bus.delivery_output import added, check_delivery_totals, check_unpublished, seal_and_recount, write_output
-from bus.errors import BusError, JournalUnavailable, OperationRefused, Permanent, SiteInvalid, StaleClaim, Transient
+from bus.delivery_output import added, check_delivery_totals, check_unpublished, nothing_published, seal_and_recount, write_output
+from bus.errors import BusError, JournalUnavailable, OperationRefused, Permanent, SiteInvalid, StaleClaim, TotalsDisagree, Transient
 from bus.message import Chunk, Delivery, DeliveryChunkDone, DeliveryState, Message, NewQuarantine, Part, QuarantineKind
 from bus.ports import Clock, DeliverJournal, PayloadStore, Publication, QueryJournal, Sink
 from bus.retry import Backoff, within_attempt
@@ -76,12 +76,16 @@ class Deliverer:
             JournalUnavailable: the outcome could not be booked; the lease will run out and the delivery be taken up again.
         """
         try:
+            return await self._carry(claimed)
+        except StaleClaim as error:
+            return Outcome(claimed, claimed.state, error=error)
+
+    async def _carry(self, claimed: Delivery) -> Outcome:
+        try:
             if claimed.state is DeliveryState.READY_TO_PUBLISH:
                 return await self._publish_again(claimed)
             return await self._attempt(claimed)
-        except StaleClaim as error:
-            return Outcome(claimed, claimed.state, error=error)
-        except JournalUnavailable:
+        except (StaleClaim, JournalUnavailable):
             raise
         except RenkeiError as error:
             return await self._failed(claimed, error)
@@ -104,7 +108,7 @@ class Deliverer:
         except BaseException:
             await asyncio.to_thread(output.opened.abort)
             raise
-        marker = _marker_line(claimed, done) if claimed.marker_name else None
+        marker = output.marker() if claimed.marker_name else None
         publication = await seal_and_recount(self.pool, claimed, recipe, output, marker)
         await asyncio.to_thread(self.journal.chunks_written, claimed, done)
         await asyncio.to_thread(self.journal.ready_to_publish, claimed, output.publication(publication), publication.bytes)
@@ -116,7 +120,12 @@ class Deliverer:
         message = await asyncio.to_thread(self.journal.message, claimed.message)
         done = await asyncio.to_thread(self.journal.delivery_chunks, claimed.id)
         publication = Publication.of_json(claimed.publication)
-        await asyncio.to_thread(check_unpublished, claimed, claimed.publication, done)
+        try:
+            await asyncio.to_thread(check_unpublished, claimed, claimed.publication, done)
+        except TotalsDisagree as error:
+            if not await asyncio.to_thread(nothing_published, claimed.publication):
+                raise Permanent("RNK4032E", delivery=claimed.id, file=claimed.file_name) from error
+            return await self._failed(claimed, error, unpublished=True)
         await self._publish(self.sinks.sink(claimed.tenant, claimed.endpoint), publication)
         parts = (chunk.out + chunk.filtered + chunk.refused for chunk in done)
         return await self._book(claimed, message, replace(added(parts), records=message.good.records), done, publication.bytes)
@@ -142,14 +151,14 @@ class Deliverer:
         )
         return Outcome(claimed, state, out, filtered, refused, bytes_out, message)
 
-    async def _failed(self, claimed: Delivery, error: RenkeiError) -> Outcome:
+    async def _failed(self, claimed: Delivery, error: RenkeiError, *, unpublished: bool = False) -> Outcome:
         subscription = next(
             (found for found in self.recipes.tenant(claimed.tenant).tenant.subscriptions if found.id == claimed.subscription), None
         )
         due = None
         if subscription is not None and not isinstance(error, HOPELESS):
             due = Backoff(subscription.retry).due_us(claimed.attempts + 1, self.clock.now_us())
-        state = await asyncio.to_thread(self.journal.failed, claimed, error=str(error), due_at_us=due)
+        state = await asyncio.to_thread(self.journal.failed, claimed, error=str(error), due_at_us=due, unpublished=unpublished)
         return Outcome(claimed, state, error=error)
 
     async def _stored_chunks(self, message: Message) -> list[StoredChunk]:
@@ -187,11 +196,6 @@ class Deliverer:
 
 def _original(chunk: Chunk) -> Part:
     return next(part for part in (chunk.done.parts if chunk.done else ()) if part.kind == "original")
-
-
-def _marker_line(claimed: Delivery, done: Sequence[DeliveryChunkDone]) -> bytes:
-    """What a completion marker says: the file's name and its number of records."""
-    return f"{claimed.file_name},{added(chunk.out for chunk in done).records}\r\n".encode()
 
 
 def _refused_records(claimed: Delivery, done: Sequence[DeliveryChunkDone], refused: Totals) -> list[NewQuarantine]:

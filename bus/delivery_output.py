@@ -36,10 +36,11 @@ class LocalSink(OpenSink, RandomAccess, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What was written. `files` are the temporary files, `file_of[i]` tells in which one `written[i]` stands, `frames` holds each
-    file's opening and closing with the offset of the closing."""
+    """What was written. `files` are the temporary files, `names` their final names, `file_of[i]` tells in which one `written[i]`
+    stands, `frames` holds each file's opening and closing with the offset of the closing."""
 
     opened: LocalSink
+    names: Sequence[str]
     files: Sequence[Path]
     written: Sequence[Written]
     file_of: Sequence[int]
@@ -52,13 +53,30 @@ class Output:
         return added(getattr(written.done, what) for written in self.written)
 
     def publication(self, publication: Publication) -> dict[str, object]:
-        """The publication for the journal, with where the bytes stand until they are published."""
-        return {**publication.as_json(), "temporary": [str(path) for path in self.files], "file_of": list(self.file_of)}
+        """The publication for the journal, with where the bytes stand until they are published and how to know them again."""
+        return {
+            **publication.as_json(),
+            "temporary": [str(path) for path in self.files],
+            "file_of": list(self.file_of),
+            "frames": [[len(opening), end, _hash(opening + closing)] for opening, closing, end in self.frames],
+        }
+
+    def marker(self) -> bytes:
+        """What the completion marker says."""
+        return marker_of(self.names, self.file_of, [written.done for written in self.written])
 
 
 def added(parts: Iterable[Totals]) -> Totals:
     """Totals added up."""
     return sum(parts, Totals())
+
+
+def marker_of(names: Sequence[str], file_of: Sequence[int], done: Sequence[DeliveryChunkDone]) -> bytes:
+    """What a completion marker says: each file's name and its number of records, a line each."""
+    records = [0] * len(names)
+    for chunk, file in zip(done, file_of, strict=True):
+        records[file] += chunk.out.records
+    return "".join(f"{name},{count}\r\n" for name, count in zip(names, records, strict=True)).encode()
 
 
 async def write_output(
@@ -122,7 +140,7 @@ async def _write_file(
     out = added(part.done.out for part in written)
     opening, closing = writer.opening(facts, out), writer.closing(facts, out)
     await asyncio.to_thread(_write_frame, path, opening, closing, offsets.end)
-    return Output(opened, [path], written, [0] * len(written), [(opening, closing, offsets.end)])
+    return Output(opened, [delivery.file_name], [path], written, [0] * len(written), [(opening, closing, offsets.end)])
 
 
 async def _write_documents(pool: WorkerPool, delivery: Delivery, opened: LocalSink, task: RenderDocuments) -> Output:
@@ -140,7 +158,8 @@ async def _write_documents(pool: WorkerPool, delivery: Delivery, opened: LocalSi
         (writer.opening(task.facts, part.done.out), writer.closing(task.facts, part.done.out), part.done.offset + part.done.length)
         for part in written
     ]
-    return Output(opened, list(begun.values()), written, list(range(len(written))), frames)
+    names = [document_name(delivery.file_name, number + 1) for number in begun]
+    return Output(opened, names, list(begun.values()), written, list(range(len(written))), frames)
 
 
 def _write_frame(path: Path, opening: bytes, closing: bytes, end: int) -> None:
@@ -199,14 +218,31 @@ def check_delivery_totals(delivery: Delivery, accepted: int, output: Output) -> 
 
 
 def check_unpublished(delivery: Delivery, publication: Mapping[str, object], chunks: Sequence[DeliveryChunkDone]) -> None:
-    """After a restart: what still waits under temporary names is what was counted.
+    """After a restart: what still waits under temporary names is what was counted, to the last byte. What was published before is gone.
 
     Raises:
         TotalsDisagree: it is not.
     """
-    files = cast("list[str]", publication["temporary"])
+    files = [Path(file) for file in cast("list[str]", publication["temporary"])]
     file_of = cast("list[int]", publication["file_of"])
     for done, file in zip(chunks, file_of, strict=True):
-        path = Path(files[file])
-        if path.exists() and xxhash.xxh3_128_hexdigest(read_back(path, done.offset, done.length)) != done.hash:
+        if files[file].exists() and _hash(read_back(files[file], done.offset, done.length)) != done.hash:
             raise TotalsDisagree("RNK4005E", delivery=delivery.id, chunk=done.index, offset=done.offset, length=done.length)
+    for path, (opening, end, known) in zip(files, cast("list[tuple[int, int, str]]", publication["frames"]), strict=True):
+        if path.exists() and _hash(read_back(path, 0, opening) + read_back(path, end, max(0, path.stat().st_size - end))) != known:
+            raise TotalsDisagree("RNK4005E", delivery=delivery.id, chunk="-", offset=0, length=path.stat().st_size)
+    renames = Publication.of_json(publication).renames
+    names = [name for _, name in renames[: len(files)]]
+    for temporary, _ in renames[len(files) :]:  # the marker, if there is one
+        path = files[0].parent / temporary
+        if path.exists() and path.read_bytes() != marker_of(names, file_of, chunks):
+            raise TotalsDisagree("RNK4005E", delivery=delivery.id, chunk="-", offset=0, length=path.stat().st_size)
+
+
+def nothing_published(publication: Mapping[str, object]) -> bool:
+    """Whether every data file still waits under its temporary name; the marker is published after them."""
+    return all(Path(file).exists() for file in cast("list[str]", publication["temporary"]))
+
+
+def _hash(data: bytes) -> str:
+    return xxhash.xxh3_128_hexdigest(data)

@@ -132,8 +132,8 @@ class DeliverJournal(Protocol):
         """Finish: DELIVERED, or DELIVERED_WITH_REFUSALS when `refused.records` > 0."""
         ...
 
-    def failed(self, claimed: Delivery, *, error: str, due_at_us: int | None) -> DeliveryState:
-        """Count a failed attempt: due again at `due_at_us`, or given up into quarantine when that is None."""
+    def failed(self, claimed: Delivery, *, error: str, due_at_us: int | None, unpublished: bool = False) -> DeliveryState:
+        """Count a failed attempt: due again at `due_at_us`, or given up (None). `unpublished` voids a publication that began nowhere."""
         ...
 
     def unclaim(self, owner: str) -> int:

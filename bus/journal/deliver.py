@@ -1,8 +1,8 @@
 """What delivery writes: claims, written chunks, readiness, and how it ended.
 
 Owns: the life of a delivery (see `docs/states.md`) from its first claim on. Every call but `claim` and `unclaim` carries the claimed
-delivery, and is refused when its fence is not the newest or the claim has ended. From READY_TO_PUBLISH there is no way back to DUE: names
-may already be renamed, so a failed publication is tried again as it stands.
+delivery, and is refused when its fence is not the newest or the claim has ended. From READY_TO_PUBLISH names may already be renamed, so a
+failed publication is tried again as it stands; only a caller who knows that nothing of it was published may void it.
 """
 
 from __future__ import annotations
@@ -114,10 +114,11 @@ class SqlDeliverJournal(JournalRole):
             add_quarantine(transaction, row.tenant, quarantine, message=row.message, delivery=row.serial)
             return state
 
-    def failed(self, claimed: Delivery, *, error: str, due_at_us: int | None) -> DeliveryState:
+    def failed(self, claimed: Delivery, *, error: str, due_at_us: int | None, unpublished: bool = False) -> DeliveryState:
         """Count a failed attempt: due again at `due_at_us`, or given up into quarantine when that is None.
 
-        Returns DUE, or READY_TO_PUBLISH when it was that (its publication is tried again), or QUARANTINED.
+        Returns DUE, or READY_TO_PUBLISH when it was that (its publication is tried again), or QUARANTINED. `unpublished` voids a
+        publication of which nothing was published: then DUE, and after quarantine and release DUE too.
 
         Raises:
             StaleClaim: the claim has ended.
@@ -126,9 +127,13 @@ class SqlDeliverJournal(JournalRole):
             row = _held(transaction, claimed)
             ended = {"owner": None, "lease_until_us": None, "attempts": row.attempts + 1, "last_error": error}
             facts: dict[str, object] = {"attempts": row.attempts + 1, "error": error}
+            if unpublished:
+                ended |= {"publication": {}, "bytes_out": 0}
+                facts["unpublished"] = True
             if due_at_us is None:
                 return _give_up(transaction, row, claimed, ended, facts)
-            state = DeliveryState.DUE if row.state == DeliveryState.CLAIMED else DeliveryState(row.state)
+            anew = unpublished or row.state == DeliveryState.CLAIMED
+            state = DeliveryState.DUE if anew else DeliveryState(row.state)
             armed = {"due_at_us": due_at_us, "claimable_at_us": due_at_us, "armed_at_us": transaction.now_us}
             change(transaction, row, state=state.value, **ended, **armed)
             transaction.append(row.tenant, EntryKind.ATTEMPT_FAILED, claimed.id, facts | {"due_at_us": due_at_us})

@@ -213,6 +213,27 @@ class DeliverLaws:
         again = claim_one(journal)
         assert (again.state, again.publication) == (DeliveryState.READY_TO_PUBLISH, PUBLICATION)
 
+    def test_a_publication_of_which_nothing_was_published_may_be_voided(self, journal: Journal, clock: ManualClock) -> None:
+        accepted(journal)
+        claimed = claim_one(journal)
+        journal.chunks_written(claimed, [written()])
+        journal.ready_to_publish(claimed, PUBLICATION, 100)
+        assert journal.failed(claimed, error="x", due_at_us=clock.now_us() + SECOND, unpublished=True) is DeliveryState.DUE
+        clock.advance(1)
+        again = claim_one(journal)
+        assert (again.state, again.publication, again.bytes_out, again.attempts) == (DeliveryState.CLAIMED, {}, 0, 1)
+        assert journal.delivery_chunks(again.id) == ()
+        assert publish(journal, again) is DeliveryState.DELIVERED
+
+    def test_a_voided_publication_that_was_given_up_begins_anew_when_released(self, journal: Journal) -> None:
+        accepted(journal)
+        claimed = claim_one(journal)
+        journal.ready_to_publish(claimed, PUBLICATION, 100)
+        assert journal.failed(claimed, error="x", due_at_us=None, unpublished=True) is DeliveryState.QUARANTINED
+        journal.release(journal.quarantine(kind="given_up")[0].id, by="me")
+        again = claim_one(journal)
+        assert (again.state, again.publication) == (DeliveryState.CLAIMED, {})
+
     def test_delivered_is_said_once(self, journal: Journal) -> None:
         accepted(journal)
         claimed = claim_one(journal)
