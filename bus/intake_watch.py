@@ -99,8 +99,8 @@ class SourceWatch:
                 try:
                     await take_one(self.intake, source, arrival, self.reporter.observer(), self.reporter)
                     undecided.pop()
-                except (RenkeiError, OSError) as error:
-                    log("RNK7014E", tenant=key[0], endpoint=key[1], file=arrival.name, reason=str(error))
+                except Exception as error:  # noqa: BLE001 - one file, whatever is wrong with it, never stops the others
+                    log("RNK7014E", tenant=key[0], endpoint=key[1], file=arrival.name, reason=_told(error))
         finally:
             for arrival in undecided:
                 source.give_back(arrival)
@@ -119,3 +119,8 @@ async def take_one(intake: Intake, source: Source, arrival: Arrival, observer: O
 
 def _present(folders: Iterable[Path]) -> list[Path]:
     return [folder for folder in folders if folder.is_dir()]
+
+
+def _told(error: Exception) -> str:
+    """What went wrong; of an unexpected error only its kind, because its text may hold values of the file."""
+    return str(error) if isinstance(error, RenkeiError | OSError) else type(error).__name__
