@@ -18,7 +18,17 @@ from bus.batch.recipes import Recipes
 from bus.batch.render import StoredChunk
 from bus.batch.uniqueness import duplicates_of_part
 from bus.delivery_output import added, check_delivery_totals, check_unpublished, nothing_published, seal_and_recount, write_output
-from bus.errors import BusError, JournalUnavailable, OperationRefused, Permanent, SiteInvalid, StaleClaim, TotalsDisagree, Transient
+from bus.errors import (
+    BusError,
+    JournalUnavailable,
+    OperationRefused,
+    Permanent,
+    SiteInvalid,
+    StaleClaim,
+    TotalsDisagree,
+    Transient,
+    told_of,
+)
 from bus.message import Chunk, Delivery, DeliveryChunkDone, DeliveryState, Message, NewQuarantine, Part, QuarantineKind
 from bus.ports import Clock, DeliverJournal, PayloadStore, Publication, QueryJournal, Sink
 from bus.retry import Backoff, within_attempt
@@ -92,7 +102,7 @@ class Deliverer:
         except OSError as error:
             return await self._failed(claimed, Transient("RNK4030E", delivery=claimed.id, reason=error.strerror or str(error)))
         except Exception as error:  # noqa: BLE001 - whatever a worker met is booked with the delivery, where operators see it
-            return await self._failed(claimed, BusError("RNK4031E", delivery=claimed.id, reason=f"{type(error).__name__}: {error}"))
+            return await self._failed(claimed, BusError("RNK4031E", delivery=claimed.id, reason=told_of(error)))
 
     async def _attempt(self, claimed: Delivery) -> Outcome:
         message = await asyncio.to_thread(self.journal.message, claimed.message)

@@ -17,6 +17,9 @@ Retry reads the type, never the text.
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
 from contracts.errors import RenkeiError
 
 
@@ -70,3 +73,13 @@ class Transient(TransportError):
 
 class Permanent(TransportError):
     """Trying again cannot help; a person must act."""
+
+
+def told_of(error: BaseException) -> str:
+    """An error as log, journal and operators may be told of it: ours and the system's say their words; of any other only its kind and
+    the line of code it came from are told, because its words may quote a record.
+    """
+    if isinstance(error, RenkeiError | OSError):
+        return str(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    return type(error).__name__ + (f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else "")

@@ -26,7 +26,7 @@ from bus.batch.uniqueness import Duplicates, FindDuplicates
 from bus.broker.hints import Hints
 from bus.errors import IntakeRefused, TotalsDisagree
 from bus.intake_checks import check_counts, check_declared, check_policy
-from bus.intake_identity import identity_of, interface_of
+from bus.intake_identity import identity_of, interface_of, told
 from bus.intake_receipts import (
     Decided,
     earlier_receipt,
@@ -180,7 +180,7 @@ class Intake:
             bytes=plan.bytes,
             sha256=plan.sha256,
             records=plan.records,
-            declared=plan.declared,
+            declared={name: told(name, value) for name, value in plan.declared.items()},
             chunks=_planned(plan),
         )
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
 from bus.errors import IntakeRefused, TotalsDisagree
+from bus.intake_identity import told
 from bus.site import Interface, Rejects
 from contracts.totals import Totals
 
@@ -33,7 +34,7 @@ def check_declared(file: str, declared: Mapping[str, str], found: Totals, unread
         except InvalidOperation:
             agrees = False
         if not agrees:
-            raise IntakeRefused("RNK4016E", file=file, what=name, declared=value, found=str(counted))
+            raise IntakeRefused("RNK4016E", file=file, what=name, declared=told(name, value), found=str(counted))
 
 
 def check_policy(file: str, interface: Interface, good: Totals, rejected: Totals) -> None:

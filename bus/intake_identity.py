@@ -6,13 +6,23 @@ never asked: a file without a business date is refused.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date
+from typing import Final
 
 from bus.errors import IntakeRefused
 from bus.message import Identity
 from bus.names import NamePattern
 from bus.site import Interface, LoadedTenant
+
+_FORMS: Final = {
+    "tenant": r"[0-9]{6}",
+    "business_date": r"[0-9]{4}-(0[1-9]|1[0-2])-([0-2][0-9]|3[01])",
+    "sequence": r"[0-9]{1,6}",
+    "count": r"[0-9]{1,9}",
+}
+HIDDEN: Final = "*"
 
 
 def interface_of(loaded: LoadedTenant, endpoint: str, name: str) -> Interface:
@@ -38,7 +48,7 @@ def identity_of(tenant: str, interface: Interface, name: str, declared: Mapping[
     """
     named = NamePattern(interface.file).match(name) or {}
     if (said := str(named.get("tenant", tenant))) != tenant or (said := declared.get("tenant", tenant)) != tenant:
-        raise IntakeRefused("RNK4013E", file=name, tenant=tenant, found=said)
+        raise IntakeRefused("RNK4013E", file=name, tenant=tenant, found=told("tenant", said))
     business_date = _agreed("business_date", named.get("business_date"), declared.get("business_date"), name)
     sequence = _agreed("sequence", named.get("sequence"), declared.get("sequence"), name)
     if business_date is None:
@@ -47,7 +57,8 @@ def identity_of(tenant: str, interface: Interface, name: str, declared: Mapping[
         day = date.fromisoformat(business_date).isoformat()
         number = int(sequence) if sequence is not None else 1
     except ValueError as error:
-        raise IntakeRefused("RNK4015E", file=name, business_date=business_date, sequence=sequence) from error
+        told_date, told_number = told("business_date", business_date), told("sequence", sequence or "1")
+        raise IntakeRefused("RNK4015E", file=name, business_date=told_date, sequence=told_number) from error
     return Identity(tenant, interface.id, day, number)
 
 
@@ -57,5 +68,13 @@ def _agreed(what: str, named: str | int | None, declared: str | None, name: str)
         return str(named) if named is not None else declared
     same = str(named) == declared or (what == "sequence" and declared.isdigit() and int(declared) == int(named))
     if not same:
-        raise IntakeRefused("RNK4014E", file=name, what=what, named=named, declared=declared)
+        raise IntakeRefused("RNK4014E", file=name, what=what, named=named, declared=told(what, declared))
     return str(named)
+
+
+def told(what: str, declared: str) -> str:
+    """What a control record says of itself, as it may be told. A record of data that stands where a control record should may be read as
+    one; so what has not the form of a tenant, a date or a number of records is hidden. Sums are told: they are of many records.
+    """
+    form = _FORMS.get(what)
+    return declared if form is None or re.fullmatch(form, declared) else HIDDEN

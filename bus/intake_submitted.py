@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bus.batch.recipes import Recipes
-from bus.errors import OperationRefused
+from bus.errors import OperationRefused, told_of
 from bus.intake import Taken
 from bus.message import Note
 from bus.names import NamePattern
@@ -115,7 +115,7 @@ class Submissions:
             raise OperationRefused("RNK6087E", intake=intake)
         progress = self._known[intake]
         if progress.error is not None:
-            raise OperationRefused("RNK6088E", intake=intake, reason=str(progress.error)) from progress.error
+            raise OperationRefused("RNK6088E", intake=intake, reason=told_of(progress.error)) from progress.error
         return progress
 
     def _destination(self, name: str, interface: str | None, tenant: str | None) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from typing import Final
 
 from watchfiles import awatch
 
+from bus.errors import told_of
 from bus.intake import Intake, Observer, Taken
 from bus.intake_report import Reporter
 from bus.ports import Arrival, Source
@@ -61,7 +62,7 @@ class SourceWatch:
                 if there:
                     await self._notice_in(there, folders)
             except (OSError, RuntimeError) as error:
-                log("RNK7013W", reason=str(error))
+                log("RNK7013W", reason=told_of(error))
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def _notice_in(self, there: list[Path], folders: Mapping[Path, list[Key]]) -> None:
@@ -81,7 +82,7 @@ class SourceWatch:
             try:
                 await self._take_all(key, source)
             except (RenkeiError, OSError) as error:
-                log("RNK7010E", tenant=key[0], endpoint=key[1], reason=str(error))
+                log("RNK7010E", tenant=key[0], endpoint=key[1], reason=told_of(error))
             for note in source.notes():
                 log(note.message_id, tenant=key[0], endpoint=key[1], **note.facts)
             soon = source.next_look_seconds()

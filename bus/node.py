@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bus.calendar import window
+from bus.errors import JournalError, told_of
 from bus.intake_submitted import Progress, SubmittedSource
 from bus.intake_watch import SourceWatch, take_one
 from bus.message import MessageState
@@ -121,7 +122,7 @@ class Node:
         try:
             progress.taken = await take_one(self.parts.intake, source, arrival, reporter.observer(progress), reporter)
         except Exception as error:  # noqa: BLE001 - shown to whoever submitted the file
-            log("RNK7012E", file=arrival.name, reason=str(error))
+            log("RNK7012E", file=arrival.name, reason=told_of(error))
             progress.error = error
             await asyncio.to_thread(source.give_back, arrival)
 
@@ -152,8 +153,12 @@ class Node:
         return parts.metrics.exposition()
 
     def _not_ready(self) -> list[str]:
-        self.parts.journal.backlog()
-        return [] if self.parts.pool.pids else ["no batch worker"]
+        problems = [] if self.parts.pool.pids else ["no batch worker"]
+        try:
+            self.parts.journal.backlog()
+        except JournalError as error:
+            problems.append(str(error))
+        return problems
 
 
 def serve(folder: Path) -> None:
