@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,15 +12,20 @@ import httpx
 
 from bus.api.app import DEEDS
 from bus.api.socket_path import short_path
-from bus.errors import OperationRefused
+from bus.errors import JournalError, JournalUnavailable, NotFound, OperationRefused, Permanent, SiteInvalid, Transient
 from bus.operations import Operations
+from contracts.errors import ContractUnknown, RenkeiError
 
 TIMEOUT_SECONDS: Final = 60.0
+_KINDS: Final[Mapping[str, type[RenkeiError]]] = {
+    kind.__name__: kind for kind in (ContractUnknown, NotFound, JournalError, JournalUnavailable, Permanent, SiteInvalid, Transient)
+}
+"""Errors that an operation may raise; any other comes back as OperationRefused."""
 
 
 class RemoteOperations:
-    """`bus.operations.Operations` of the node that listens on `socket`. Errors of the node come back as OperationRefused with their
-    own message id."""
+    """`bus.operations.Operations` of the node that listens on `socket`. Errors of the node come back as what they were there, with
+    their own message id."""
 
     def __init__(self, socket: Path) -> None:
         self._names = contextlib.ExitStack()
@@ -52,10 +58,17 @@ class RemoteOperations:
                 response = self._client.post(f"/operations/{name}", json=arguments)
             except httpx.TransportError as error:
                 raise OperationRefused("RNK6092E", reason=str(error)) from error
-            answer = response.json()
-            if response.is_success:
-                return answer["result"]
-            found = answer["error"]
-            raise OperationRefused(found["message_id"], **found["facts"])
+            return _result(response)
 
         return ask
+
+
+def _result(response: httpx.Response) -> Any:
+    try:
+        answer = response.json()
+    except ValueError as error:
+        raise OperationRefused("RNK6092E", reason=f"HTTP {response.status_code}") from error
+    if response.is_success:
+        return answer["result"]
+    found = answer["error"]
+    raise _KINDS.get(found["kind"], OperationRefused)(found["message_id"], **found["facts"])

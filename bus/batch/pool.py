@@ -31,6 +31,7 @@ WORKER_ENVIRONMENT: Final = {
 }
 """One thread per process: the processes share the cores. Freed memory is kept for the next chunk instead of going back to the kernel and
 being faulted in again, which cost a fifth of the time. Whoever sets one of these for the node overrides it."""
+SPAWN_AGAIN_SECONDS: Final = 1.0
 LOSSES_ALLOWED: Final = 3
 """How often one task may lose its worker (killed, out of memory) before it is given up."""
 
@@ -81,7 +82,7 @@ class WorkerPool:
     @property
     def pids(self) -> frozenset[int]:
         """Process ids of the living workers."""
-        return frozenset(self._workers)
+        return frozenset(pid for pid, worker in self._workers.items() if worker.process.poll() is None)
 
     async def run(self, group: str, task: Task, answer: Answer | None = None, *, about: str = "") -> Any:
         """Run `task` on the next free worker and return its result.
@@ -133,7 +134,7 @@ class WorkerPool:
             self._waiting.notify()
 
     async def _serve(self) -> None:
-        worker = self._spawn()
+        worker = await self._new_worker()
         try:
             while True:
                 job = await self._next(worker)
@@ -145,13 +146,13 @@ class WorkerPool:
                 except (EOFError, OSError):
                     self.lost += 1
                     self._end(worker)
-                    worker = self._spawn()
                     await self._lose(job)
+                    worker = await self._new_worker()
                 except Exception as error:  # noqa: BLE001 - what came over the pipe makes no sense: the job fails, the pool goes on
                     self._end(worker)
-                    worker = self._spawn()
                     if not job.result.done():
                         job.result.set_exception(error)
+                    worker = await self._new_worker()
         finally:
             self._end(worker)
 
@@ -196,6 +197,14 @@ class WorkerPool:
             answering.cancel()
             dying.cancel()
             await asyncio.gather(answering, dying, return_exceptions=True)  # the pipe's reader must be free again
+
+    async def _new_worker(self) -> _Worker:
+        """A new process; where the system gives none now (no memory, too many processes), as soon as it does."""
+        while True:
+            try:
+                return self._spawn()
+            except OSError:
+                await asyncio.sleep(SPAWN_AGAIN_SECONDS)
 
     def _spawn(self) -> _Worker:
         ours, theirs = socket.socketpair()
