@@ -59,7 +59,7 @@ class Nights:
 
     def message(self, sequence: int) -> Message | None:
         """The message of a night."""
-        if not (self.site / "var" / "journal.db").exists():
+        if not (self.site / "journal" / "journal.db").exists():
             return None
         found = self.journal.messages(tenant=TENANT, limit=1000)
         return next((message for message in found if message.identity.sequence == sequence), None)
@@ -143,7 +143,7 @@ class Nights:
     @cached_property
     def journal(self) -> SqlJournal:
         """The journal, for reading. The node has made it by the time it is first asked for."""
-        return SqlJournal.open(self.site / "var" / "journal.db", SystemClock())
+        return SqlJournal.open(self.site / "journal" / "journal.db", SystemClock())
 
 
 def _booked(delivery: Delivery) -> tuple[object, ...]:

@@ -21,6 +21,7 @@ _SITE: Final = """\
 site: faults
 time_zone: Asia/Tokyo
 listen: {port: 0}
+journal: {file: journal/journal.db}
 batch: {workers: 2, chunk_bytes: %d}
 contracts: [contracts]
 tenants: [tenants/332020.yaml]

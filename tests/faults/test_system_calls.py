@@ -31,7 +31,7 @@ class Night:
     @property
     def wal(self) -> str:
         """The journal's write-ahead log, where every commit goes."""
-        return str(self.site / "var" / "journal.db-wal")
+        return str(self.site / "journal" / "journal.db-wal")
 
     def committing(self, entry: str) -> Call:
         """The write of the journal that first held an entry, e.g. `accepted` of a message: kind and subject stand side by side."""
@@ -87,7 +87,7 @@ def check_acceptance(one: Night) -> None:
     done = trace.writes(one.wal, f"chunk_done{MESSAGE}")
     first_part = trace.renames(lambda target: f"/{MESSAGE}/original-" in target)[0][0]
     check_order(first_part, done[0])
-    trace.check_synced(str(one.site / "var"), after=trace.writes(one.wal)[0], before=told)
+    trace.check_synced(str(one.site / "journal"), after=trace.writes(one.wal)[0], before=told)
 
 
 def check_publishing(one: Night, subscription: str) -> None:
