@@ -18,8 +18,9 @@ import xxhash
 from bus.batch.gather import all_or_none
 from bus.batch.pool import WorkerPool
 from bus.batch.recipe import WriteRecipe, writing
-from bus.batch.recount import Recount, read_back, same_totals
+from bus.batch.recount import Recount, same_totals
 from bus.batch.render import RenderChunk, RenderDocuments, StoredChunk, Written
+from bus.direct_io import read_at
 from bus.errors import TotalsDisagree
 from bus.message import Delivery, DeliveryChunkDone
 from bus.ports import OpenSink, Publication, RandomAccess, Sink
@@ -195,7 +196,7 @@ async def seal_and_recount(pool: WorkerPool, delivery: Delivery, recipe: WriteRe
 def _check_frames(delivery: Delivery, output: Output) -> None:
     """What stands before, after and beyond the records is exactly what was written there."""
     for path, (opening, closing, end) in zip(output.files, output.frames, strict=True):
-        whole = read_back(path, 0, len(opening)) == opening and read_back(path, end, len(closing) + 1) == closing
+        whole = read_at(path, 0, len(opening)) == opening and read_at(path, end, len(closing) + 1) == closing
         if not whole:
             raise TotalsDisagree("RNK4005E", delivery=delivery.id, chunk="-", offset=0, length=end + len(closing))
 
@@ -226,10 +227,10 @@ def check_unpublished(delivery: Delivery, publication: Mapping[str, object], chu
     files = [Path(file) for file in cast("list[str]", publication["temporary"])]
     file_of = cast("list[int]", publication["file_of"])
     for done, file in zip(chunks, file_of, strict=True):
-        if files[file].exists() and _hash(read_back(files[file], done.offset, done.length)) != done.hash:
+        if files[file].exists() and _hash(read_at(files[file], done.offset, done.length)) != done.hash:
             raise TotalsDisagree("RNK4005E", delivery=delivery.id, chunk=done.index, offset=done.offset, length=done.length)
     for path, (opening, end, known) in zip(files, cast("list[tuple[int, int, str]]", publication["frames"]), strict=True):
-        if path.exists() and _hash(read_back(path, 0, opening) + read_back(path, end, max(0, path.stat().st_size - end))) != known:
+        if path.exists() and _hash(read_at(path, 0, opening) + read_at(path, end, max(0, path.stat().st_size - end))) != known:
             raise TotalsDisagree("RNK4005E", delivery=delivery.id, chunk="-", offset=0, length=path.stat().st_size)
     renames = Publication.of_json(publication).renames
     names = [name for _, name in renames[: len(files)]]

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from bus.direct_io import write_at
 from bus.errors import JournalError, JournalUnavailable
 from bus.message import Message, Part
 from bus.ports import Binding, Seal
@@ -114,10 +115,8 @@ class DirectoryPayloads:
         writing = self._folder / _WRITING / f"{target.parent.name}.{target.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
         descriptor = os.open(writing, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            with os.fdopen(descriptor, "wb", buffering=0) as file:
-                rest = memoryview(sealed)
-                while rest:
-                    rest = rest[file.write(rest) :]
+            with os.fdopen(descriptor, "wb", buffering=0):
+                write_at(writing, sealed, 0)
                 os.fsync(descriptor)
             writing.rename(target)
         except BaseException:

@@ -6,7 +6,6 @@ found in them, by the layout's own reading, must be the totals that were booked.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import xxhash
 
 from bus.batch.recipe import WriteRecipe, writing
 from bus.batch.task import Ask
+from bus.direct_io import read_at
 from bus.errors import TotalsDisagree
 from bus.message import DeliveryChunkDone
 from contracts.totals import Totals
@@ -34,7 +34,7 @@ class Recount:
         Raises:
             TotalsDisagree: other bytes, other records or other sums than were rendered.
         """
-        data = read_back(self.path, self.written.offset, self.written.length)
+        data = read_at(self.path, self.written.offset, self.written.length)
         place = {"delivery": self.delivery_id, "chunk": self.written.index, "offset": self.written.offset}
         if xxhash.xxh3_128_hexdigest(data) != self.written.hash:
             raise TotalsDisagree("RNK4005E", length=self.written.length, **place)
@@ -42,12 +42,6 @@ class Recount:
         if not same_totals(found, self.written.out):
             raise TotalsDisagree("RNK4006E", expected=self.written.out.as_json(), found=found.as_json(), **place)
         return found
-
-
-def read_back(path: Path, offset: int, length: int) -> bytes:
-    """Bytes of the file; fewer when it is shorter."""
-    with path.open("rb", buffering=0) as file:
-        return os.pread(file.fileno(), length, offset)
 
 
 def same_totals(one: Totals, other: Totals) -> bool:

@@ -20,7 +20,7 @@ from bus.batch.ingest import validate_chunk
 from bus.batch.prepared import read_prepared, write_prepared
 from bus.batch.recipe import ReadRecipe, WriteRecipe, writing
 from bus.batch.task import Ask
-from bus.batch.writeback import start_writeback
+from bus.direct_io import write_at
 from bus.message import DeliveryChunkDone, Part, PlannedChunk
 from bus.ports import Binding, PayloadStore
 from bus.steps import reached
@@ -142,7 +142,7 @@ class RenderChunk:
         outgoing = _outgoing(self.chunk, self.recipe)
         rendered = writing(self.recipe).writer.render(outgoing.frame)
         offset = int(ask(("offset", self.chunk.plan.index, len(rendered.data))))
-        _write_at(self.target, rendered.data, offset)
+        write_at(self.target, rendered.data, offset)
         reached("mid_write")
         refused = _together(outgoing.refused, rendered.refused)
         done = DeliveryChunkDone(
@@ -180,16 +180,6 @@ def _put_refusals(chunk: StoredChunk, delivery_id: str, refused: pl.DataFrame | 
     return [chunk.payloads.put(lines(refused, None), binding)]
 
 
-def _write_at(path: Path, data: bytes, offset: int) -> None:
-    with path.open("r+b", buffering=0) as file:
-        view, place = memoryview(data), offset
-        while view:
-            written = os.pwrite(file.fileno(), view, place)
-            view = view[written:]
-            place += written
-        start_writeback(file.fileno(), offset, len(data))
-
-
 @dataclass(frozen=True, slots=True)
 class RenderDocuments:
     """Write a delivery as documents of N records each, in one worker. The parent answers `("document", index)` with the path of a
@@ -210,7 +200,7 @@ class RenderDocuments:
             rendered = writer.render(frame)
             totals = rendered.totals
             opening = writer.opening(self.facts, totals)
-            _write_at(Path(str(ask(("document", index)))), opening + rendered.data + writer.closing(self.facts, totals), 0)
+            write_at(Path(str(ask(("document", index)))), opening + rendered.data + writer.closing(self.facts, totals), 0)
             reached("mid_write")
             digest = xxhash.xxh3_128_hexdigest(rendered.data)
             documents.append(DeliveryChunkDone(index, len(opening), len(rendered.data), digest, totals, Totals(), Totals()))
