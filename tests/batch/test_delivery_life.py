@@ -261,19 +261,23 @@ def test_a_retry_waits_for_its_time_across_a_restart(tmp_path: Path, monkeypatch
         assert delivery(city, second, "slow").state is DeliveryState.DELIVERED
 
 
-def test_a_subscription_that_is_configured_no_more_is_given_up_and_can_be_skipped(tmp_path: Path) -> None:
+@pytest.mark.parametrize("gone", ["subscription", "tenant"])
+def test_what_is_configured_no_more_is_given_up_and_can_be_skipped(tmp_path: Path, gone: str) -> None:
     taken_from = [interface("people", "csv_utf8", "PEOPLE_{business_date:%Y%m%d}_{sequence:03}.csv")]
-    both = [subscription("slow", "people"), subscription("tax", "people")]
+    often = {"first_seconds": 0.2, "most_seconds": 0.2, "attempts": 10_000}
+    both = [subscription("slow", "people", retry=often), subscription("tax", "people")]
     write_city(tmp_path, taken_from, both)
     with running_city(tmp_path) as city:
         in_the_way(city, "2026-04-01")
         message = send(city, people(3), "2026-04-01")
-        until(lambda: city.journal.deliveries(message=message, subscription="slow")[0].attempts)
+        (slow,) = city.journal.deliveries(message=message, subscription="slow")
+        until(lambda: city.journal.delivery(slow.id).attempts)
         delivery(city, message, "tax")
-    write_city(tmp_path, taken_from, both[1:])
+    if gone == "subscription":
+        write_city(tmp_path, taken_from, both[1:])
+    else:
+        (tmp_path / "332020.yaml").write_text((tmp_path / "332020.yaml").read_text("utf-8").replace('"332020"', '"372013"'), "utf-8")
     with running_city(tmp_path) as city:
-        slow = city.journal.deliveries(message=message, subscription="slow")[0]
-        city.node.parts.journal.unclaim("node1")
         entry = given_up(city, message, "slow")
         assert "RNK4020E" in city.journal.delivery(slow.id).last_error
         city.operations.quarantine_skip(entry.id)
