@@ -7,8 +7,9 @@ journal says `ready_to_publish` -> renames -> journal says `delivered`. Each del
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Protocol
 
 from bus.batch.broken import merged
@@ -65,6 +66,8 @@ class Outcome:
     bytes_out: int = 0
     message: Message | None = None
     error: RenkeiError | None = None
+    stages: Mapping[str, float] = field(default_factory=dict)
+    """seconds that its stages took: `write` (bytes written, durable and counted again), `publish`"""
 
 
 @dataclass(slots=True)
@@ -111,8 +114,9 @@ class Deliverer:
         chunks = await self._stored_chunks(message)
         sink = self.sinks.sink(claimed.tenant, claimed.endpoint)
         facts = Facts(claimed.tenant, message.identity.business_date, message.identity.sequence)
+        began = time.monotonic()
         output = await write_output(self.pool, claimed, sink, recipe, chunks, facts)
-        done = [written.done for written in output.written]
+        done = [part.done for part in output.written]
         try:
             check_delivery_totals(claimed, message.good.records, output)
         except BaseException:
@@ -120,10 +124,11 @@ class Deliverer:
             raise
         marker = output.marker() if claimed.marker_name else None
         publication = await seal_and_recount(self.pool, claimed, recipe, output, marker)
+        written = time.monotonic() - began
         await asyncio.to_thread(self.journal.chunks_written, claimed, done)
         await asyncio.to_thread(self.journal.ready_to_publish, claimed, output.publication(publication), publication.bytes)
-        await self._publish(sink, publication)
-        return await self._book(claimed, message, output.total("taken_in"), done, publication.bytes)
+        stages = {"write": written, "publish": await self._publish(sink, publication)}
+        return replace(await self._book(claimed, message, output.total("taken_in"), done, publication.bytes), stages=stages)
 
     async def _publish_again(self, claimed: Delivery) -> Outcome:
         """Go on where an earlier attempt, or the node, stopped: check what waits, rename what is left, book."""
@@ -140,10 +145,13 @@ class Deliverer:
         parts = (chunk.out + chunk.filtered + chunk.refused for chunk in done)
         return await self._book(claimed, message, replace(added(parts), records=message.good.records), done, publication.bytes)
 
-    async def _publish(self, sink: Sink, publication: Publication) -> None:
+    async def _publish(self, sink: Sink, publication: Publication) -> float:
+        """Publish; returns how many seconds it took."""
+        began = time.monotonic()
         reached("before_rename")
         await asyncio.to_thread(within_attempt(), sink.publish, publication)
         reached("after_rename")
+        return time.monotonic() - began
 
     async def _book(
         self, claimed: Delivery, message: Message, taken_in: Totals, done: Sequence[DeliveryChunkDone], bytes_out: int
@@ -162,9 +170,9 @@ class Deliverer:
         return Outcome(claimed, state, out, filtered, refused, bytes_out, message)
 
     async def _failed(self, claimed: Delivery, error: RenkeiError, *, unpublished: bool = False) -> Outcome:
-        subscription = next(
-            (found for found in self.recipes.tenant(claimed.tenant).tenant.subscriptions if found.id == claimed.subscription), None
-        )
+        loaded = self.recipes.site.tenants.get(claimed.tenant)
+        configured = loaded.tenant.subscriptions if loaded is not None else []
+        subscription = next((found for found in configured if found.id == claimed.subscription), None)
         due = None
         if subscription is not None and not isinstance(error, HOPELESS):
             due = Backoff(subscription.retry).due_us(claimed.attempts + 1, self.clock.now_us())

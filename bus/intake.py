@@ -160,7 +160,9 @@ class Intake:
         begun = await asyncio.to_thread(self.journal.begin, new)
         work = _Work(arrival, interface, plan, recipe, begun, observer, look)
         if begun.outcome is ReceiptOutcome.DUPLICATE:
-            return await self._finish(work, source, await asyncio.to_thread(outcome_of_known, self.journal, begun.message))
+            known = await asyncio.to_thread(outcome_of_known, self.journal, begun.message)
+            taken = await self._finish(work, source, known)
+            return replace(taken, good=begun.message.good.records, rejected=begun.message.rejected.records)
         try:
             with stumbling_refuses(arrival):
                 return await self._process(work, source)

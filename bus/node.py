@@ -16,11 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bus.calendar import window
 from bus.errors import JournalError, told_of
 from bus.intake_submitted import Progress, SubmittedSource
 from bus.intake_watch import SourceWatch, take_one
-from bus.message import MessageState
 from bus.node_parts import Parts, assemble, configured_sources, private_folder
 from bus.operations import Operations
 from bus.operations_night import night
@@ -93,23 +91,7 @@ class Node:
         log("RNK7002I", site=parts.site.site.site, node=parts.site.site.node, port=self.port, freed=freed)
         for code, loaded in parts.site.tenants.items():
             parts.journal.note(code, "configuration_loaded", loaded.digest, {"node": parts.site.site.node})
-            for interface in loaded.tenant.interfaces:
-                hours = interface.window
-                span = window("2026-01-05", hours.start, hours.end, interface.day_ends, parts.site.site.time_zone)
-                parts.metrics.declare_interface(
-                    code,
-                    interface.id,
-                    window_seconds=span.seconds,
-                    last_success_seconds=self._last(code, interface.id, MessageState.ACCEPTED),
-                    last_failure_seconds=self._last(code, interface.id, MessageState.REFUSED),
-                )
-            for subscription in loaded.tenant.subscriptions:
-                parts.metrics.declare_subscription(code, subscription.id)
-
-    def _last(self, tenant: str, interface: str, state: MessageState) -> float:
-        """When the last message in that state was decided, in seconds since 1970; 0 when there is none."""
-        found = self.parts.journal.messages(tenant=tenant, interface=interface, state=state, limit=1)
-        return (found[0].accepted_at_us or found[0].received_at_us) / 1e6 if found else 0.0
+        parts.reporter.resume()
 
     # submitted files
 

@@ -158,7 +158,7 @@ def _wired(site: LoadedSite, private: Path, lock: IO[str], start: Start) -> Part
     work.clear_earlier_boots()
     pool = WorkerPool(site.site.batch.workers)
     metrics = Metrics(node=site.site.node, version=version("renkei-bus"))
-    reporter = Reporter(site, metrics, clock)
+    reporter = Reporter(site, metrics, clock, journal)
     hashes = KeyedHash.open(private / "hash.key")
     intake = Intake(recipes, journal, payloads, pool, work, hashes, hints, site.site.batch.chunk_bytes)
     deliverer = Deliverer(recipes, journal, payloads, pool, work, ConfiguredSinks(site), clock)

@@ -1,7 +1,8 @@
 """The night at a glance: for each interface, whether its batch came, in time or late.
 
-Owns: which window ended last for each interface, and whether an accepted message stands for it. A window that ended before the node first
-knew the tenant cannot be late.
+Owns: which window ended last for each interface, and whether its batch is done: a message of that business date is accepted, and none of
+its deliveries still waits or moves (one that was given up has its own alert). A window that ended before the node first knew the tenant
+cannot be late.
 """
 
 from __future__ import annotations
@@ -9,11 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Final
 
 from bus.calendar import Span, business_date, window
-from bus.message import MessageState
+from bus.message import DeliveryState, Message, MessageState
 from bus.ports import Clock, QueryJournal
 from bus.site import Interface, LoadedSite, LoadedTenant
+
+_MOVING: Final = (DeliveryState.DUE, DeliveryState.CLAIMED, DeliveryState.READY_TO_PUBLISH)
+_MOST_FILES: Final = 100
+"""Of one interface on one business date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +58,18 @@ def _interface_night(
         day = (date.fromisoformat(day) - timedelta(days=1)).isoformat()
         span = _span(interface, day, zone)
     code = loaded.tenant.tenant
-    found = journal.messages(tenant=code, interface=interface.id, business_date=day, state=MessageState.ACCEPTED, limit=1)
+    found = journal.messages(tenant=code, interface=interface.id, business_date=day, state=MessageState.ACCEPTED, limit=_MOST_FILES)
     expected = interface.expected == "daily" and span.end_us > since_us
-    return InterfaceNight(code, interface.id, day, expected, bool(found), expected and not found)
+    late = expected and not (found and all(_delivered(journal, message) for message in found))
+    return InterfaceNight(code, interface.id, day, expected, bool(found), late)
+
+
+def _delivered(journal: QueryJournal, message: Message) -> bool:
+    """Whether nothing of the message's batch waits or moves. What an operator had sent again later is not of the batch."""
+    return not any(
+        delivery.created_at_us == message.accepted_at_us and delivery.state in _MOVING
+        for delivery in journal.deliveries(message=message.id, limit=1000)
+    )
 
 
 def _span(interface: Interface, day: str, zone: str) -> Span:

@@ -220,6 +220,10 @@ class QueryJournal(Protocol):
         """What arrived."""
         ...
 
+    def last_receipts(self) -> Mapping[tuple[str, str, ReceiptOutcome], int]:
+        """When something of that outcome last arrived (`at_us`), per (tenant, interface, outcome)."""
+        ...
+
     def entries(self, tenant: str, *, after: int = 0, subject: str | None = None, limit: int = 1000) -> Sequence[JournalEntry]:
         """Oldest first; `subject` matches the subject itself."""
         ...

@@ -86,7 +86,7 @@ RULES: Final = (
         "warning",
         _FLOW,
     ),
-    Rule("RenkeiQuarantineOpen", "RNK8009W", "renkei_quarantine_open_records > 0", "15m", "warning", ("tenant", "kind")),
+    Rule("RenkeiQuarantineOpen", "RNK8009W", "renkei_quarantine_open_records >= 0", "15m", "warning", ("tenant", "kind")),
     Rule("RenkeiSeriesLeftOut", "RNK8010W", "renkei_series_left_out > 0", "5m", "warning", ("instance",)),
 )
 

@@ -17,6 +17,7 @@ from typing import Any, Final, TextIO
 
 import structlog
 
+from contracts.errors import RenkeiError
 from contracts.messages import Language, text
 
 _CONTROLS: Final = {code: f"\\u{code:04x}" for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)}
@@ -40,7 +41,8 @@ class _Form:
         self.now = now
 
     def __call__(self, _logger: object, _method: str, record: _Record) -> str:
-        message_id, facts = str(record["event"]), dict(record["facts"])
+        message_id = str(record["event"])
+        facts = {name: self._told(value) for name, value in record["facts"].items()}
         at = self.now().astimezone(self.zone).isoformat(timespec="seconds")
         said = text(message_id, self.language, **{name: _shown(value) for name, value in facts.items()})
         if self.as_json:
@@ -48,6 +50,10 @@ class _Form:
             return json.dumps(line, ensure_ascii=False, default=str)
         pairs = "".join(f" {name}={_quoted(_shown(value))}" for name, value in facts.items())
         return f"{at} {message_id} {said.translate(_CONTROLS)}{pairs}"
+
+    def _told(self, value: object) -> object:
+        """An error is told in the log's language, after its id."""
+        return f"{value.message_id} {value.text(self.language)}" if isinstance(value, RenkeiError) else value
 
 
 def _shown(value: object) -> str:
@@ -96,7 +102,8 @@ def set_up_log(
 
 
 def log(message_id: str, /, **facts: object) -> None:
-    """Write one line. `facts` fill the text and follow it as `key=value`. May be called from any thread."""
+    """Write one line. `facts` fill the text and follow it as `key=value`; a RenkeiError among them is told in the log's language. May be
+    called from any thread."""
     if _Log.logger is None:
         set_up_log()
     getattr(_Log.logger, severity(message_id))(message_id, facts=facts)

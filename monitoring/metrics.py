@@ -84,7 +84,7 @@ class Metrics:
             return Gauge(name, text, labels, registry=self._registry)
 
         flow = ("tenant", "interface")
-        self._duration = gauge("renkei_batch_duration_seconds", "Duration of the last batch, taken in until accepted.", *flow)
+        self._duration = gauge("renkei_batch_duration_seconds", "Duration of the last batch, received until delivered.", *flow)
         self._window = gauge("renkei_batch_window_seconds", "Length of the batch window.", *flow)
         self._margin = gauge(
             "renkei_batch_rerun_margin_seconds",
@@ -93,14 +93,16 @@ class Metrics:
         )
         self._success = gauge("renkei_batch_last_success_timestamp_seconds", "When the last batch ended normally. 0: never.", *flow)
         self._failure = gauge("renkei_batch_last_failure_timestamp_seconds", "When the last batch ended abnormally. 0: never.", *flow)
-        self._late = gauge("renkei_batch_late", "1 while an expected batch is not done and its window has ended.", *flow)
+        self._late = gauge("renkei_batch_late", "1 while an expected batch is not delivered and its window has ended.", *flow)
         self._deliveries = gauge(
             "renkei_deliveries", "Unfinished deliveries by state. No series: none.", "tenant", "subscription", "state"
         )
         self._oldest = gauge(
             "renkei_delivery_oldest_age_seconds", "Age of the oldest unfinished delivery. No series: none.", "tenant", "subscription"
         )
-        self._quarantine = gauge("renkei_quarantine_open_records", "Open in quarantine. No series: none.", "tenant", "kind")
+        self._quarantine = gauge(
+            "renkei_quarantine_open_records", "Open in quarantine. 0: a file refused unread. No series: none.", "tenant", "kind"
+        )
         self._out = Gauge("renkei_series_left_out", "Series not exposed because of the ceiling.", registry=self._registry)
 
     # --- what stands in the configuration
@@ -146,7 +148,7 @@ class Metrics:
     def batch_succeeded(
         self, tenant: str, interface: str, *, ended_seconds: float, duration_seconds: float, rerun_margin_seconds: float
     ) -> None:
-        """A batch was accepted. `ended_seconds`: since 1970."""
+        """A batch was accepted, or one more of its deliveries published. `ended_seconds`: since 1970."""
         self._set(self._success, ended_seconds, tenant, interface)
         self._set(self._duration, duration_seconds, tenant, interface)
         self._set(self._margin, rerun_margin_seconds, tenant, interface)
@@ -183,8 +185,8 @@ class Metrics:
         self._replace(self._oldest, oldest)
 
     def set_quarantine(self, records: Mapping[tuple[str, str], int]) -> None:
-        """Replace what is known of open quarantine: records per (tenant, kind)."""
-        self._replace(self._quarantine, {key: float(count) for key, count in records.items() if count})
+        """Replace what is known of open quarantine: records per (tenant, kind). 0 is shown: a file refused unread stands there."""
+        self._replace(self._quarantine, {key: float(count) for key, count in records.items()})
 
     def exposition(self) -> bytes:
         """The page for Prometheus, of `CONTENT_TYPE`."""

@@ -73,7 +73,7 @@ PANELS: Final = (
     Panel("table", "最後の正常終了からの時間", "Time since the last normal end", "行がなければ一度も終わっていない / no row: never ended",
           (Query(f"time() - (renkei_batch_last_success_timestamp_seconds{{{_T}}} > 0)", "{{tenant}} {{interface}}"),),
           unit="s", steps=_good_until(90_000)),
-    Panel("timeseries", "バッチの長さ", "Batch duration", "受け取りから受領まで / taken in until accepted",
+    Panel("timeseries", "バッチの長さ", "Batch duration", "受信から最後の配信まで / received until the last delivery",
           (Query(f"renkei_batch_duration_seconds{{{_T}}}", "{{tenant}} {{interface}}"),), unit="s"),
     Panel("timeseries", "再実行の余裕", "Re-run margin", "残り − 最後の長さ / left after one more run",
           (Query(f"renkei_batch_rerun_margin_seconds{{{_T}}}", "{{tenant}} {{interface}}"),), unit="s", steps=_good_from(0)),

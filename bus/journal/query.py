@@ -35,6 +35,7 @@ from bus.message import (
     MessageState,
     QuarantineEntry,
     Receipt,
+    ReceiptOutcome,
 )
 
 
@@ -114,6 +115,12 @@ class SqlQueryJournal(JournalRole):
         if not _of_message(wanted, message):
             return ()
         return tuple(receipt_of(row) for row in self._all(_newest(receipts, "at_us", wanted, limit)))
+
+    def last_receipts(self) -> Mapping[tuple[str, str, ReceiptOutcome], int]:
+        """When something of that outcome last arrived, per (tenant, interface, outcome). Reads all receipts: for a node's start."""
+        group = (receipts.c.tenant, receipts.c.interface, receipts.c.outcome)
+        rows = self._all(select(*group, func.max(receipts.c.at_us)).group_by(*group))
+        return {(tenant, interface, ReceiptOutcome(outcome)): at_us for tenant, interface, outcome, at_us in rows}
 
     def entries(self, tenant: str, *, after: int = 0, subject: str | None = None, limit: int = 1000) -> Sequence[JournalEntry]:
         """Journal entries with a sequence above `after`, oldest first; `subject` matches the subject itself."""

@@ -64,9 +64,11 @@ def test_finished_deliveries_leave_no_series() -> None:
     assert value(metrics, "renkei_deliveries", tenant="332020", subscription="welfare", state="due") == 1
     assert value(metrics, "renkei_deliveries", tenant="332020", subscription="welfare", state="quarantined") is None
     assert metrics.series == before - 1
-    metrics.set_quarantine({("332020", "given_up"): 4, ("332020", "rejected_records"): 0})
+    metrics.set_quarantine({("332020", "given_up"): 4, ("332020", "refused_file"): 0})
     assert value(metrics, "renkei_quarantine_open_records", tenant="332020", kind="given_up") == 4
-    assert value(metrics, "renkei_quarantine_open_records", tenant="332020", kind="rejected_records") is None
+    assert value(metrics, "renkei_quarantine_open_records", tenant="332020", kind="refused_file") == 0, "a file refused unread is seen"
+    metrics.set_quarantine({})
+    assert value(metrics, "renkei_quarantine_open_records", tenant="332020", kind="refused_file") is None
 
 
 def test_series_counts_what_is_exposed() -> None:
