@@ -113,7 +113,7 @@ def _bytes_cells(width: int | None, position: int) -> tuple[str, str]:
 
 def _form(column: Column, words: _Words, *, fixed: bool) -> Iterator[str]:
     if column.field and words.contract.field(column.field).type == "DATE":
-        yield column.date
+        yield words.word("date.any") if column.date == "any" else column.date
     if fixed:
         yield _placing(column.justify, column.pad or " ", words)
     elif column.pad:
@@ -124,6 +124,8 @@ def _form(column: Column, words: _Words, *, fixed: bool) -> Iterator[str]:
         yield f"{words.word('zero_fill')} {column.zero_fill}"
     if column.narrow:
         yield words.word("narrow")
+    if column.line_breaks is not None:
+        yield words.word("line_breaks")
     if column.shorter:
         yield words.word("shorter")
     if column.tag:

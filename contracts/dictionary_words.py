@@ -102,6 +102,8 @@ WORDS: Final[dict[str, Words]] = {
     "pad": _w("埋め字", "padded with"),
     "absent": _w("値なしの書き方", "absent as"),
     "zero_fill": _w("前ゼロ補完", "zeros restored to"),
+    "date.any": _w("日付の書き方は問わない", "a day in any form"),
+    "line_breaks": _w("値の中の改行を置き換え", "line breaks within the value replaced"),
     "narrow": _w("全角数字を半角に", "full-width digits made half-width"),
     "shorter": _w("桁より短い（入りきらない値は書き出しで拒否）", "shorter than the field: what does not fit is refused when written"),
     "constant": _w("固定値", "constant"),

@@ -23,7 +23,8 @@ class Column(Strict):
     """One data column. Exactly one of `field` and `constant`; a fixed-length column also has `bytes`.
 
     Reading removes `pad` from the side that `justify` leaves free, then turns the date form into the canonical one; a constant must
-    match. Writing does the opposite. `zero_fill` restores lost leading zeros up to that many characters (reading).
+    match. Writing does the opposite. `zero_fill` restores lost leading zeros up to that many characters (reading). `date: any` reads a
+    day in every form at once, also `2026/1/2`, for columns that people typed; it writes the ISO form.
     """
 
     field: FieldName | None = None
@@ -32,12 +33,14 @@ class Column(Strict):
     bytes: int | None = Field(default=None, ge=1, le=100_000)
     justify: Literal["left", "right"] = "left"
     pad: str | None = Field(default=None, min_length=1, max_length=1)
-    date: DateForm = "iso"
+    date: DateForm | Literal["any"] = "iso"
     zero_fill: int | None = Field(default=None, ge=1, le=100)
     absent: list[str] = Field(default_factory=list)
     """Written forms that mean absent, besides empty and all padding (e.g. `00000000`)."""
     narrow: bool = False
     """Reading: full-width digits and hyphens become half-width (e.g. full-width postal codes)."""
+    line_breaks: str | None = Field(default=None, max_length=1)
+    """Reading CSV: what becomes of a line break within a quoted value (`""`: it goes). Unset, such a value breaks its type."""
     tag: str | None = None
     """XML element name."""
     shorter: bool = False

@@ -1,12 +1,14 @@
 """Between a column's written text and the canonical text of its field, both ways, over whole columns.
 
-Owns: padding, absent forms, narrow, zero fill and date forms. Reading: padding off, narrow, absent forms, zero fill, date form.
+Owns: padding, line breaks, absent forms, narrow, zero fill and date forms. Reading: line breaks, padding off, narrow, absent forms,
+zero fill, date form.
 Writing: date form only; padding is the fixed-length writer's. A date that does not have its written form is kept as it is, for the
 validator to refuse; one that would pass for canonical without being in its form breaks the rule `date_form`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -21,13 +23,17 @@ Bytes = npt.NDArray[np.uint8]
 
 _WIDE: Final = "０１２３４５６７８９－‐−"
 _NARROW: Final = "0123456789---"
+_TYPED: Final = re.compile(r"([0-9]{4})([-/.])([0-9]{1,2})\2([0-9]{1,2})", re.ASCII)
+"""A day of the western calendar as people type it."""
 _ISO: Final = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}\z"
 
 
 def canonical(column: BoundColumn, written: pl.Series) -> tuple[pl.Series, pl.Series | None]:
     """The canonical text of a column that was read, and which rows break `date_form` (None: none do)."""
-    text = _unpadded(column, written)
     rules = column.column
+    if rules.line_breaks is not None:
+        written = written.str.replace_all(r"\r\n|\r|\n", rules.line_breaks.replace("$", "$$"))
+    text = _unpadded(column, written)
     if rules.narrow:
         text = text.str.replace_many(list(_WIDE), list(_NARROW))
     if rules.absent:
@@ -38,6 +44,8 @@ def canonical(column: BoundColumn, written: pl.Series) -> tuple[pl.Series, pl.Se
         text = _zero_filled(text, rules.zero_fill)
     if rules.date == "iso" or column.field is None or column.field.type != "DATE":
         return text, None
+    if rules.date == "any":
+        return _mapped(text, _any_form), None
     if rules.date == "yyyymmdd":
         digits = digits_of(text)
         if digits is not None and bool(((digits >= 48) & (digits <= 57)).all()):
@@ -51,7 +59,7 @@ def canonical(column: BoundColumn, written: pl.Series) -> tuple[pl.Series, pl.Se
 def written_dates(column: BoundColumn, text: pl.Series) -> tuple[pl.Series, pl.Series | None]:
     """The written form of a canonical date column, and which rows have no such form (None: all have)."""
     form = column.column.date
-    if form == "iso" or column.field is None or column.field.type != "DATE":
+    if form in ("iso", "any") or column.field is None or column.field.type != "DATE":
         return text, None
     if form in ("yyyymmdd", "slash"):
         return _from_iso(text, "" if form == "yyyymmdd" else "/")
@@ -122,6 +130,16 @@ def _from_iso(text: pl.Series, between: str) -> tuple[pl.Series, pl.Series | Non
     short = text.str.replace_all("-", between, literal=True)
     lost = ~(fits & ((short.str.len_bytes() == 8 + 2 * len(between)) | (text == "")))
     return short, lost if lost.any() else None
+
+
+def _any_form(value: str) -> str | None:
+    """The ISO day of a day in any form that is read."""
+    if typed := _TYPED.fullmatch(value):
+        year, _, month, day = typed.groups()
+        return f"{year}-{int(month):02d}-{int(day):02d}"
+    if re.fullmatch("[0-9]{8}", value):
+        return f"{value[:4]}-{value[4:6]}-{value[6:]}"
+    return era_to_iso(value)
 
 
 def _mapped(text: pl.Series, convert: Callable[[str], str | None], unknown: str | None = "keep") -> pl.Series:

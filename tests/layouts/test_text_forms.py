@@ -43,6 +43,20 @@ def canonical(written: str, field: str, **column: Any) -> str | tuple[str, str]:
         ("明治99年1月1日", {"date": "era_kanji"}, "明治99年1月1日"),
         ("2026-11-20", {"date": "era_digits"}, ("born", "date_form")),
         ("2026-11-20", {}, "2026-11-20"),
+        ("2026-11-20", {"date": "any"}, "2026-11-20"),
+        ("2026/1/2", {"date": "any"}, "2026-01-02"),
+        ("2026.01.2", {"date": "any"}, "2026-01-02"),
+        ("20260102", {"date": "any"}, "2026-01-02"),
+        ("平成元年1月8日", {"date": "any"}, "1989-01-08"),
+        ("S64.01.07", {"date": "any"}, "1989-01-07"),
+        ("5081120", {"date": "any"}, "2026-11-20"),
+        ("1950-00-00", {"date": "any"}, "1950-00-00"),
+        ("9999-12-31", {"date": "any"}, "9999-12-31"),
+        ("2026/1-2", {"date": "any"}, "2026/1-2"),
+        ("26/1/2", {"date": "any"}, "26/1/2"),
+        ("２０２６/１/２", {"date": "any"}, "２０２６/１/２"),
+        ("２０２６/１/２", {"date": "any", "narrow": True}, "2026-01-02"),
+        ("", {"date": "any"}, ""),
     ],
 )
 def test_dates_become_canonical_or_stay_as_written(written: str, column: dict[str, Any], expected: object) -> None:
@@ -66,6 +80,11 @@ def test_dates_become_canonical_or_stay_as_written(written: str, column: dict[st
         ("-", {"absent": ["-", "なし"]}, ""),
         ("なし", {"absent": ["-", "なし"]}, ""),
         ("なしx", {"absent": ["-", "なし"]}, "なしx"),
+        ('"a\nb"', {"line_breaks": " "}, "a b"),
+        ('"a\r\nb\r\n"', {"line_breaks": " ", "pad": " "}, "a b"),
+        ('"a\nb"', {"line_breaks": ""}, "ab"),
+        ('"a\nb"', {"line_breaks": "$"}, "a$b"),
+        ('"a\nb"', {}, "a\nb"),
     ],
 )
 def test_values_lose_padding_and_regain_zeros(written: str, column: dict[str, Any], expected: str) -> None:
