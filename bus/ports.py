@@ -237,9 +237,6 @@ class QueryJournal(Protocol):
         ...
 
 
-# --- payloads
-
-
 @dataclass(frozen=True, slots=True)
 class Binding:
     """What a sealed part belongs to; a part opened under another binding does not open."""
@@ -282,9 +279,6 @@ class PayloadStore(Protocol):
             JournalError: missing, damaged, or not bound to this tenant and message.
         """
         ...
-
-
-# --- adapters
 
 
 @dataclass(frozen=True, slots=True)
