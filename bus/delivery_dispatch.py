@@ -1,27 +1,30 @@
 """Dispatch: claim what is due in the journal and have it delivered, side by side.
 
-Owns: how many deliveries run at once, their leases, and the sweep. Hints only shorten the wait: the journal is asked again every few
-seconds, so that losing every hint loses nothing.
+Owns: how many deliveries run at once, their leases, the sweep, and when work files go. Hints only shorten the wait: the journal is asked
+again every few seconds, so that losing every hint loses nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from dataclasses import dataclass, field
 from typing import Final
 
 from bus.batch.prepared import WorkFolder
 from bus.broker.hints import Hints
 from bus.delivery import Deliverer
-from bus.errors import JournalError
+from bus.errors import JournalError, NotFound
 from bus.intake_report import Reporter
-from bus.message import FINISHED, Delivery
+from bus.message import FINISHED, Delivery, MessageState
 from bus.ports import DeliverJournal, QueryJournal
 from monitoring.log import log
 
 LEASE_SECONDS: Final = 60.0
 SWEEP_SECONDS: Final = 1.0
+TIDY_SECONDS: Final = 60.0
+"""How often work files are looked for that nobody waits for any more: of what was skipped, or finished just before a crash."""
 
 
 @dataclass(slots=True)
@@ -40,8 +43,12 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Claim and deliver until cancelled; running deliveries are cancelled with it (their temporary files removed)."""
+        tidied = -TIDY_SECONDS
         try:
             while True:
+                if time.monotonic() - tidied >= TIDY_SECONDS:
+                    await self._tidy_all()
+                    tidied = time.monotonic()
                 if not await self._claim():
                     await self.hints.wait(timeout_seconds=SWEEP_SECONDS)
         finally:
@@ -70,7 +77,7 @@ class Dispatcher:
         renewing = asyncio.create_task(self._renew(delivery))
         try:
             self.reporter.delivered(await self.deliverer.deliver(delivery))
-            await self._tidy(delivery)
+            await asyncio.to_thread(self._tidy, delivery.message)
         except JournalError as error:
             log("RNK7011E", reason=str(error))
         finally:
@@ -83,8 +90,19 @@ class Dispatcher:
                 await asyncio.sleep(LEASE_SECONDS / 3)
                 await asyncio.to_thread(self.journal.renew, delivery, lease_seconds=LEASE_SECONDS)
 
-    async def _tidy(self, delivery: Delivery) -> None:
+    async def _tidy_all(self) -> None:
+        try:
+            for message in await asyncio.to_thread(self.work.messages):
+                await asyncio.to_thread(self._tidy, message)
+        except (JournalError, OSError) as error:
+            log("RNK7011E", reason=str(error))
+
+    def _tidy(self, message: str) -> None:
         """Remove the message's work files once nobody waits for them; a later re-send makes them again."""
-        siblings = await asyncio.to_thread(self.queries.deliveries, message=delivery.message, limit=1000)
-        if all(sibling.state in FINISHED for sibling in siblings):
-            await asyncio.to_thread(self.work.forget, delivery.message)
+        try:
+            if self.queries.message(message).state in (MessageState.RECEIVING, MessageState.HELD):
+                return
+        except NotFound:
+            return  # not a folder of ours
+        if all(delivery.state in FINISHED for delivery in self.queries.deliveries(message=message, limit=1000)):
+            self.work.forget(message)

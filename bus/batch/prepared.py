@@ -40,6 +40,10 @@ class WorkFolder:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return folder
 
+    def messages(self) -> list[str]:
+        """The messages that have a folder here."""
+        return [folder.name for folder in self.root.iterdir()] if self.root.is_dir() else []
+
     def forget(self, message_id: str) -> None:
         """Remove the folder of a message; nothing happens when it is gone."""
         shutil.rmtree(self.root / message_id, ignore_errors=True)

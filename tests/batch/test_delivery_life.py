@@ -282,3 +282,26 @@ def test_what_is_configured_no_more_is_given_up_and_can_be_skipped(tmp_path: Pat
         assert "RNK4020E" in city.journal.delivery(slow.id).last_error
         city.operations.quarantine_skip(entry.id)
         assert delivery(city, message, "slow").state is DeliveryState.SKIPPED
+
+
+def test_work_files_go_when_nobody_waits_for_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bus.delivery_dispatch.TIDY_SECONDS", 0.0)
+    taken_from = [
+        interface("people", "csv_utf8", "PEOPLE_{business_date:%Y%m%d}_{sequence:03}.csv"),
+        interface("others", "csv_utf8", "OTHERS_{business_date:%Y%m%d}_{sequence:03}.csv"),
+    ]
+    write_city(tmp_path, taken_from, [subscription("slow", "people", retry=SOON), subscription("tax", "people")])
+    with running_city(tmp_path) as city:
+        work = city.node.parts.work
+        in_the_way(city, "2026-04-01")
+        waiting = send(city, people(3), "2026-04-01")
+        entry = given_up(city, waiting, "slow")
+        delivered = send(city, people(3), "2026-04-02")
+        delivery(city, delivered, "tax")
+        nobodys = send(city, people(3), "2026-04-03", of="others")
+        held = city.send("people", "PEOPLE_20260401_001.csv", csv(people(9), encoding="utf-8", titles=LABELS)).message
+        until(lambda: nobodys not in work.messages())
+        assert {waiting, held} <= set(work.messages())
+        city.operations.quarantine_skip(entry.id)
+        city.operations.quarantine_skip(city.quarantine(kind="held_revision")[0].id)
+        until(lambda: not work.messages())
