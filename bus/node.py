@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from bus.batch.pool import WorkerPool
 from bus.errors import JournalError, told_of
 from bus.intake_submitted import Progress, SubmittedSource
 from bus.intake_watch import SourceWatch, take_one
@@ -23,7 +24,7 @@ from bus.node_parts import Parts, assemble, configured_sources, private_folder
 from bus.operations import Operations
 from bus.operations_night import night
 from bus.ports import Arrival
-from bus.site_check import load_site
+from bus.site_check import load_site, site_alone
 from monitoring.log import log
 from monitoring.metrics import Waiting
 
@@ -53,18 +54,19 @@ class Node:
         """Run until `stop`. Everything that was begun is either finished or left so that the next start goes on with it."""
         self._loop = asyncio.get_running_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="renkei"))
-        self.parts = await asyncio.to_thread(assemble, self.folder, self._submitted)
-        try:
-            async with self.parts.pool, self._listening():
-                await asyncio.to_thread(self._declare)
-                self._start(self.parts.dispatcher.run())
-                if self.watch:
-                    sources = await asyncio.to_thread(configured_sources, self.parts.site)
-                    self._start(SourceWatch(sources, self.parts.intake, self.parts.reporter).run())
-                ready.set_result(self)
-                await self._until(stop)
-        finally:
-            await self._end()
+        async with WorkerPool(site_alone(self.folder).batch.workers) as pool:  # first: workers start while the rest is put together
+            self.parts = await asyncio.to_thread(assemble, self.folder, pool, self._submitted)
+            try:
+                async with self._listening():
+                    await asyncio.to_thread(self._declare)
+                    self._start(self.parts.dispatcher.run())
+                    if self.watch:
+                        sources = await asyncio.to_thread(configured_sources, self.parts.site)
+                        self._start(SourceWatch(sources, self.parts.intake, self.parts.reporter).run())
+                    ready.set_result(self)
+                    await self._until(stop)
+            finally:
+                await self._end()
 
     async def _until(self, stop: asyncio.Event) -> None:
         """Wait for `stop`; a background task that ends by itself is a fault, and ends the node so that its service manager sees it."""

@@ -131,7 +131,7 @@ def take_lock(folder: Path) -> IO[str]:
     return lock
 
 
-def assemble(folder: Path, start: Start) -> Parts:
+def assemble(folder: Path, pool: WorkerPool, start: Start) -> Parts:
     """Make the parts of the site in `folder`. `start` is called with each submitted file.
 
     Raises:
@@ -141,13 +141,13 @@ def assemble(folder: Path, start: Start) -> Parts:
     private = private_folder(site)
     lock = take_lock(private)
     try:
-        return _wired(site, private, lock, start)
+        return _wired(site, private, lock, pool, start)
     except BaseException:
         lock.close()
         raise
 
 
-def _wired(site: LoadedSite, private: Path, lock: IO[str], start: Start) -> Parts:
+def _wired(site: LoadedSite, private: Path, lock: IO[str], pool: WorkerPool, start: Start) -> Parts:
     clock, hints = SystemClock(), EmbeddedHints()
     registry = registry_of(site)
     recipes = Recipes(site, registry, translations_of(site, registry))
@@ -156,7 +156,6 @@ def _wired(site: LoadedSite, private: Path, lock: IO[str], start: Start) -> Part
     payloads.sweep()
     work = WorkFolder.of(site.path(site.site.batch.work_folder))
     work.clear_earlier_boots()
-    pool = WorkerPool(site.site.batch.workers)
     metrics = Metrics(node=site.site.node, version=version("renkei-bus"))
     reporter = Reporter(site, metrics, clock, journal)
     hashes = KeyedHash.open(private / "hash.key")

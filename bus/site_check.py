@@ -51,6 +51,19 @@ def load_site(folder_or_file: Path) -> LoadedSite:
     return LoadedSite(site, found.folder, tenants)
 
 
+def site_alone(folder_or_file: Path) -> Site:
+    """`site.yaml` itself, without its tenants: what must be known before all else. When it has errors, those of the whole site are raised.
+
+    Raises:
+        SiteInvalid, DocumentInvalid: as `load_site`.
+    """
+    try:
+        return parse(read_document(_site_file(folder_or_file)), Site)
+    except DocumentInvalid:
+        load_site(folder_or_file)
+        raise
+
+
 def check_site(folder_or_file: Path) -> list[Problem]:
     """Every problem of the site: errors (ids ending in E) and warnings (W), by file and line.
 
