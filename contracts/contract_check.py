@@ -13,7 +13,7 @@ from contracts.check_digits import WIDTHS
 from contracts.comparing import MOST_DIGITS, Comparer, kind_of, too_long_to_compare
 from contracts.documents import Document, Path_
 from contracts.errors import Problem
-from contracts.layouts.model import Column, Layout, XmlLayout
+from contracts.layouts.model import Column, CsvLayout, Layout, XmlLayout
 from contracts.messages import catalogue
 from contracts.model import Condition, Contract, ContractField, Test
 from contracts.patterns import PatternRefused, read_pattern
@@ -109,7 +109,7 @@ def _layout_problems(document: Document, contract: Contract, name: str, layout: 
             yield document.problem("RNK1111E", (*at, "field"), field=column.field)
         seen.add(column.field)
         yield from _column_problems(document, contract, column, at)
-    if not layout.columns or isinstance(layout, XmlLayout):
+    if not layout.columns or isinstance(layout, XmlLayout) or (isinstance(layout, CsvLayout) and layout.all_fields):
         return
     needed = [field.name for field in contract.fields if field.name in contract.key or field.required]
     missing = [field for field in needed if field not in seen]

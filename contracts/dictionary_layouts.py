@@ -11,6 +11,7 @@ from typing import Literal
 from contracts.dictionary_render import Block, Heading, Paragraph, Table
 from contracts.dictionary_words import WORDS
 from contracts.explain import label
+from contracts.layouts.columns import columns_of
 from contracts.layouts.model import Column, ControlColumn, CsvLayout, FixedLayout, Layout, XmlLayout
 from contracts.messages import Language
 from contracts.model import Contract
@@ -25,7 +26,7 @@ def layout_blocks(contract: Contract, name: str, layout: Layout, language: Langu
         yield from _control(layout.header_record, "header_record", words)
     yield Heading(4, words.word("data_record"))
     if layout.columns:
-        yield _columns(layout.columns, words, fixed=isinstance(layout, FixedLayout))
+        yield _columns(columns_of(layout, contract), words, fixed=isinstance(layout, FixedLayout))
     else:
         yield Paragraph(words.word("all_fields"))
     if not isinstance(layout, XmlLayout):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from contracts.layouts.columns import columns_of
 from contracts.layouts.model import FixedLayout, Layout, XmlLayout
 from contracts.messages import Language, action, text
 from contracts.model import Contract, ContractField, Words
@@ -130,7 +131,7 @@ _TELLERS: Final[dict[str, Callable[[Contract, ContractField, Language], str]]] =
 
 
 def _columns(contract: Contract, layout: Layout, _field: str, language: Language) -> str:
-    count = len(layout.columns) or len(contract.fields)
+    count = len(columns_of(layout, contract))
     return f"{count} 列" if language == "ja" else f"{count} columns"
 
 

@@ -1,6 +1,6 @@
 """A layout's columns bound to the contract's fields: what a reader or writer needs to know of each, worked out once.
 
-Owns: defaults (all fields in order when a layout names no columns, titles, XML tags, padding) and byte positions.
+Owns: defaults (all fields in order where a layout does not list its columns, titles, XML tags, padding) and byte positions.
 """
 
 from __future__ import annotations
@@ -35,12 +35,19 @@ class BoundColumn:
         return self.column.pad or (" " if self.width else "")
 
 
+def columns_of(layout: CsvLayout | FixedLayout | XmlLayout, contract: Contract) -> list[Column]:
+    """The columns that records of the layout have, in order: those it lists, or all fields of the contract."""
+    if layout.columns and not (isinstance(layout, CsvLayout) and layout.all_fields):
+        return layout.columns
+    listed = {column.field: column for column in layout.columns}
+    return [listed.get(name) or Column(field=name) for name in contract.names]
+
+
 def bind(layout: CsvLayout | FixedLayout | XmlLayout, contract: Contract) -> list[BoundColumn]:
-    """The layout's columns in order; all fields of the contract when it names none."""
-    columns = layout.columns or [Column(field=name) for name in contract.names]
+    """The layout's columns in order, each with its field."""
     bound: list[BoundColumn] = []
     start = 0
-    for index, column in enumerate(columns):
+    for index, column in enumerate(columns_of(layout, contract)):
         field = contract.field(column.field) if column.field else None
         width = (column.bytes or 0) if isinstance(layout, FixedLayout) else 0
         bound.append(

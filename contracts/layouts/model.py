@@ -71,7 +71,8 @@ class ControlColumn(Strict):
 
 
 class CsvLayout(Strict):
-    """Comma-separated values (RFC 4180). Without `columns`, all fields of the contract in order.
+    """Comma-separated values (RFC 4180). Without `columns`, all fields of the contract in order; with `all_fields`, too, and `columns`
+    says only how some of them differ.
 
     `titles`: what the first line holds: the columns' `header` (or the field's label, or its name), or nothing.
     `header_record`/`trailer_record` are control records before and after the data, told apart by their first constant.
@@ -84,9 +85,16 @@ class CsvLayout(Strict):
     separator: Literal[",", "\t"] = ","
     titles: Literal["none", "names", "labels", "headers"] = "names"
     quoting: Literal["minimal", "all", "none"] = "minimal"
+    all_fields: bool = False
     columns: list[Column] = Field(default_factory=list)
     header_record: list[ControlColumn] = Field(default_factory=list)
     trailer_record: list[ControlColumn] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _constants_have_a_place(self) -> CsvLayout:
+        if self.all_fields and any(column.field is None for column in self.columns):
+            raise ValueError("all_fields: a constant has no place among the fields; list every column instead")
+        return self
 
 
 class FixedLayout(Strict):

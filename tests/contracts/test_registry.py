@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from contracts.errors import ContractUnknown, DocumentInvalid
+from contracts.layouts.columns import columns_of
 from contracts.registry import Registry
 
 GOOD = """\
@@ -96,3 +97,20 @@ def test_a_file_named_otherwise_than_its_contract_is_warned_of(tmp_path: Path) -
 def test_a_folder_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
     with pytest.raises(DocumentInvalid, match="RNK1102E"):
         Registry.load([tmp_path / "nowhere"])
+
+
+ALL_FIELDS = "  whole:\n    format: csv\n    all_fields: true\n    columns:\n      - {field: born, date: slash}\n"
+
+
+def test_a_layout_of_all_fields_lists_only_what_is_special(tmp_path: Path) -> None:
+    registry = Registry.of_files([write(tmp_path, GOOD + ALL_FIELDS)])
+    contract = registry.contract("sample@1.0")
+    columns = columns_of(registry.layout("sample@1.0", "whole"), contract)
+    assert [column.field for column in columns] == contract.names
+    assert {column.field: column.date for column in columns}["born"] == "slash"
+    assert [problem.facts["layout"] for problem in registry.warnings] == ["narrow"]
+
+
+def test_a_constant_has_no_place_among_all_fields(tmp_path: Path) -> None:
+    with pytest.raises(DocumentInvalid, match="all_fields"):
+        Registry.of_files([write(tmp_path, GOOD + ALL_FIELDS + "      - {constant: D}\n")])
