@@ -3,6 +3,11 @@
 One round is: write as many zero bytes as the batch wrote to three files and sync them (the floor), then the batch itself, each a fresh
 process in a fresh folder. The ratio is taken per round and the median reported, so that the machine's drift falls out. The peers, which
 take ten times as long, run once. All of them read the same file and must find the same good and rejected records.
+
+Memory decides much of it: a virtual machine may give free memory back to its host after a second or two, and touching it again costs more
+than writing it. So each process starts from rest, a pause after the last one, as a nightly batch does; otherwise the floor would use the
+memory that the batch has just let go, and the batch never. What both take without the pause, one right after another, is reported too
+(`_warm`).
 """
 
 from __future__ import annotations
@@ -15,6 +20,7 @@ import shutil
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,15 +36,18 @@ ROOT = HERE.parents[1]
 BUSINESS_DATE = "20261120"
 PANDAS_MOST_RECORDS = 1_500_000
 """pandas needs some 4 GB per million records; beyond this it is left out (and said so)."""
+REST_SECONDS = 5.0
 Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Round:
-    """One floor and one batch."""
+    """The floor and the batch from rest, then both again right after one another."""
 
     floor: Run
     ours: Run
+    warm_floor: Run
+    warm_ours: Run
 
     @property
     def found(self) -> dict[str, Any]:
@@ -48,7 +57,8 @@ class Round:
 
 
 def run(*, records: int, rounds: int, as_json: bool) -> dict[str, Any]:
-    """Measure. Keys: `ratio_to_write_floor`, `speedup_vs_row_pydantic`, `speedup_vs_pandas` (None when left out),
+    """Measure. Keys: `ratio_to_write_floor`, `ratio_to_write_floor_warm`, `speedup_vs_row_pydantic`, `speedup_vs_pandas` (None when left
+    out),
     `peak_rss_bytes_per_process`, and under `raw` every figure behind them."""
 
     def tell(text: str) -> None:
@@ -80,10 +90,18 @@ class Bench:
         self.output_bytes = [bytes_ for _, _, bytes_ in _found(self.ours())["deliveries"].values()]
 
     def round(self, number: int, rounds: int) -> Round:
-        """The floor, then the batch."""
-        result = Round(self.floor(), self.ours())
-        self.tell(f"round {number + 1}/{rounds}: floor {result.floor.wall_seconds:.2f} s, batch {result.ours.wall_seconds:.2f} s")
+        """The floor, then the batch, from rest; then the floor twice and the batch without a pause (the first floor only warms)."""
+        floor, ours = self._rested(self.floor), self._rested(self.ours)
+        self.floor()
+        result = Round(floor, ours, self.floor(), self.ours())
+        told = [f"{one.wall_seconds:.2f} s" for one in (result.floor, result.ours, result.warm_floor, result.warm_ours)]
+        self.tell(f"round {number + 1}/{rounds}: floor {told[0]}, batch {told[1]}; warm: floor {told[2]}, batch {told[3]}")
         return result
+
+    def _rested(self, measure: Callable[[], Run]) -> Run:
+        """Measure after a pause in which the machine comes to rest."""
+        time.sleep(REST_SECONDS)
+        return measure()
 
     def floor(self) -> Run:
         """Write zeros."""
@@ -101,7 +119,8 @@ class Bench:
     def peer(self, program: str, *arguments: str) -> Run:
         """A peer program, once."""
         with self._fresh("peer") as folder:
-            result = self._peer_run([str(HERE / "peers" / program), str(self.input), str(folder), *arguments])
+            command = [str(HERE / "peers" / program), str(self.input), str(folder), *arguments]
+            result = self._rested(lambda: self._peer_run(command))
         self.tell(f"{program}: {result.wall_seconds:.1f} s")
         return result
 
@@ -131,6 +150,7 @@ def _result(records: int, measured: list[Round], peers: dict[str, Run], bench: B
     ours = [one.ours.wall_seconds for one in measured]
     floors = [one.floor.wall_seconds for one in measured]
     ratios = [one.ours.wall_seconds / one.floor.wall_seconds for one in measured]
+    warm_ratios = [one.warm_ours.wall_seconds / one.warm_floor.wall_seconds for one in measured]
     found = measured[-1].found
     peaks = {
         "node": max(one.found["peak_rss_bytes_node"] for one in measured),
@@ -143,6 +163,7 @@ def _result(records: int, measured: list[Round], peers: dict[str, Run], bench: B
     return {
         "records": records,
         "ratio_to_write_floor": round(statistics.median(ratios), 2),
+        "ratio_to_write_floor_warm": round(statistics.median(warm_ratios), 2),
         "speedup_vs_row_pydantic": None,
         "speedup_vs_pandas": None,
         **speedups,
@@ -151,10 +172,17 @@ def _result(records: int, measured: list[Round], peers: dict[str, Run], bench: B
         "good": found["good"],
         "rejected": found["rejected"],
         "peers_agree": agreed,
-        "spread": {"ratio_to_write_floor": spread(ratios), "batch_seconds": spread(ours), "floor_seconds": spread(floors)},
+        "spread": {
+            "ratio_to_write_floor": spread(ratios),
+            "ratio_to_write_floor_warm": spread(warm_ratios),
+            "batch_seconds": spread(ours),
+            "floor_seconds": spread(floors),
+        },
         "raw": {
             "batch_seconds": [round(value, 3) for value in ours],
             "floor_seconds": [round(value, 3) for value in floors],
+            "batch_seconds_warm": [round(one.warm_ours.wall_seconds, 3) for one in measured],
+            "floor_seconds_warm": [round(one.warm_floor.wall_seconds, 3) for one in measured],
             "batch_cpu_seconds": [round(one.ours.cpu_seconds, 2) for one in measured],
             "peer_seconds": {name: round(peer.wall_seconds, 2) for name, peer in peers.items()},
             "peer_cpu_seconds": {name: round(peer.cpu_seconds, 2) for name, peer in peers.items()},
