@@ -23,6 +23,8 @@ UNKNOWN_INTERFACE: Final = ""
 _OTHER: Final = "other"
 _CLOSED: Final = frozenset({"in", "out", "good", "rejected", "filtered", "refused", "accepted", "duplicate", "held"})
 """Label values that stay what they are when their tenant goes on under `other`."""
+STAGES: Final = ("cut", "check", "unique", "accept", "write", "publish")
+"""The stages of a batch: of its intake, and of each of its deliveries."""
 _STAGE_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200)
 
 
@@ -113,10 +115,12 @@ class Metrics:
         """Make an interface's series exist. The last ends (seconds since 1970, from the journal) outlive a restart of the node."""
         for outcome in ("in", "good", "rejected"):
             self._count(self._records, 0, tenant, interface, outcome)
-        for outcome in ("accepted", "held", "refused"):
+        for outcome in ("accepted", "duplicate", "held", "refused"):
             self._count(self._receipts, 0, tenant, interface, outcome)
         self._count(self._receipts, 0, tenant, UNKNOWN_INTERFACE, "refused")
         self._count(self._failures, 0, tenant, interface)
+        for stage in STAGES:
+            self._stage_of(stage)
         self._set(self._window, window_seconds, tenant, interface)
         self._set(self._success, last_success_seconds, tenant, interface)
         self._set(self._failure, last_failure_seconds, tenant, interface)
@@ -141,9 +145,14 @@ class Metrics:
         self._count(self._records, rejected, tenant, interface, "rejected")
 
     def stage(self, stage: str, seconds: float) -> None:
-        """One stage of one batch (`cut`, `check`, `unique`, `accept`, `write`, `publish`) took so long."""
-        if self._room("renkei_batch_stage_seconds", (stage,), series=len(_STAGE_SECONDS) + 3):
-            self._stage.labels(stage).observe(seconds)
+        """One of the `STAGES` of one batch took so long."""
+        if (histogram := self._stage_of(stage)) is not None:
+            histogram.observe(seconds)
+
+    def _stage_of(self, stage: str) -> Histogram | None:
+        """The histogram of a stage, which exists from now on; None beyond the ceiling."""
+        room = self._room("renkei_batch_stage_seconds", (stage,), series=len(_STAGE_SECONDS) + 3)
+        return self._stage.labels(stage) if room else None
 
     def batch_succeeded(
         self, tenant: str, interface: str, *, ended_seconds: float, duration_seconds: float, rerun_margin_seconds: float
