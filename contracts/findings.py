@@ -1,7 +1,7 @@
 """What pydantic finds wrong with a document, in the catalogue's words, so that a Japanese reader is not told in English.
 
 Owns: pydantic's error types to message ids. What is not listed here (above all the models' own validators) comes out as RNK1003E with
-pydantic's text.
+the validator's text.
 """
 
 from __future__ import annotations
@@ -49,4 +49,4 @@ def worded(found: Mapping[str, Any], where: str) -> tuple[str, dict[str, object]
         told["least"] = facts["min_length"]
     if message_id is not None:
         return message_id, told
-    return "RNK1003E", {"reason": found["msg"], "hint": f"now: {told['found']}", "path": where}
+    return "RNK1003E", {"reason": str(found["msg"]).removeprefix("Value error, "), "hint": f"now: {told['found']}", "path": where}

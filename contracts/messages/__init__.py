@@ -6,11 +6,14 @@ words from here, so that one id says one thing everywhere. A test fails on an id
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Mapping
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Final, Literal, TypedDict
 
 import yaml
+
+from contracts.messages.retelling import facts_in, phrase, split_id
 
 Language = Literal["ja", "en"]
 
@@ -70,11 +73,28 @@ def text(message_id: str, language: Language = "en", /, **facts: object) -> str:
     entry = catalogue().get(message_id)
     if entry is None:
         return f"{message_id} {facts}"
-    return _fill(entry[language], facts)
+    return _fill(entry[language], _told(facts, language))
+
+
+@lru_cache(4096)
+def retold(words: str, language: Language, /, name: str = "") -> str:
+    """English words in `language`: a message of ours with its id before it, as logs and the journal keep errors, or a phrase of the book.
+    Anything else stays as it is. `name`: that of the fact, where the book has words for this fact alone."""
+    if language == "en":
+        return words
+    if (parts := split_id(words)) and (entry := catalogue().get(parts[0])):
+        facts = facts_in(parts[1], entry["en"])
+        return words if facts is None else f"{parts[0]} {text(parts[0], language, **facts)}"
+    found = phrase(f"{name}={words}") or phrase(words)
+    return _fill(found[0], _told(found[1], language)) if found else words
 
 
 def action(message_id: str, language: Language = "en", /, **facts: object) -> str:
     """What to do about `message_id`; empty when the catalogue names nothing."""
     entry = catalogue().get(message_id, {})
     key: Literal["action_ja", "action_en"] = "action_ja" if language == "ja" else "action_en"
-    return _fill(entry.get(key, ""), facts)
+    return _fill(entry.get(key, ""), _told(facts, language))
+
+
+def _told(facts: Mapping[str, object], language: Language) -> dict[str, object]:
+    return {name: retold(fact, language, name) if isinstance(fact, str) else fact for name, fact in facts.items()}
