@@ -49,8 +49,9 @@ bench: $(VENV)/.develop ## the nightly batch against its floor and its peers (BE
 wheel: $(VENV)/.develop ## build dist/renkei_bus-*.whl
 	$(PY) -m build --wheel --outdir dist .
 
-docs: $(VENV)/.develop ## write docs/cli.md and docs/cli.ja.md anew from the commands
+docs: $(VENV)/.develop ## write docs/cli*.md anew from the commands, docs/messages*.md from the messages
 	$(PY) -m bus.cli.reference docs
+	$(PY) -m bus.cli.messages_manual docs
 
 clean: ## remove what building and testing left; .venv stays
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .hypothesis
