@@ -1,16 +1,18 @@
 """Files handed in by an operator instead of being dropped by their system.
 
 Owns: submissions and how far each is. The operator's file is copied and stays where it is; the copy goes through the same intake as any
-file. Progress is kept in memory only: the journal holds what became of the file.
+file, and one that a stopped node left is taken in by the next. Progress is kept in memory only: the journal holds what became of the file.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from bus.batch.recipes import Recipes
 from bus.errors import OperationRefused, told_of
@@ -79,6 +81,15 @@ class SubmittedSource:
         return None
 
 
+_HALF: Final = ".half-"
+"""Before the name of a copy's folder until the copy is whole. The name itself is tenant, endpoint and something of its own."""
+
+
+def _arrival(copy: Path) -> Arrival:
+    tenant, endpoint, _ = copy.parent.name.split(".", 2)
+    return Arrival(endpoint, tenant, copy.name, copy, copy.stat().st_size, None)
+
+
 @dataclass(slots=True)
 class Submissions:
     """Submitted files of one site. `start` is called with each arrival and its progress, from any thread."""
@@ -98,12 +109,22 @@ class Submissions:
             raise OperationRefused("RNK6086E", path=str(path))
         code, endpoint = self._destination(path.name, interface, tenant)
         number = f"i{len(self._known) + 1}"
-        copy = self.folder / f"{number}-{id(self):x}" / path.name
-        copy.parent.mkdir(parents=True, mode=0o700)
-        shutil.copyfile(path, copy)
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder = Path(tempfile.mkdtemp(prefix=f"{_HALF}{code}.{endpoint}.", dir=self.folder))
+        shutil.copyfile(path, folder / path.name)
+        whole = folder.rename(folder.with_name(folder.name.removeprefix(_HALF)))
         progress = self._known[number] = Progress()
-        self.start(Arrival(endpoint, code, path.name, copy, copy.stat().st_size, None), progress)
+        self.start(_arrival(whole / path.name), progress)
         return number
+
+    def resume(self) -> None:
+        """Start the intake of what an earlier run of the node was given and did not decide upon; forget half-made copies."""
+        for folder in sorted(self.folder.iterdir()) if self.folder.is_dir() else []:
+            copies = [] if folder.name.startswith(_HALF) else list(folder.iterdir())
+            if not copies:
+                shutil.rmtree(folder, ignore_errors=True)
+            for copy in copies:
+                self.start(_arrival(copy), Progress())
 
     def progress(self, intake: str) -> Progress:
         """How far a submission is.
@@ -128,7 +149,7 @@ class Submissions:
         ]
         by_name = [(code, endpoint, known) for code, endpoint, known in found if self._takes(code, known, name)]
         if len(by_name) != 1:
-            among = ", ".join(f"{code}:{known}" for code, _, known in (by_name or found))
+            among = ", ".join(f"{code} {known}: {self.recipes.interface(code, known).file}" for code, _, known in (by_name or found))
             raise OperationRefused("RNK6089E" if by_name else "RNK6090E", file=name, interfaces=among)
         return by_name[0][0], by_name[0][1]
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bus.batch.pool import WorkerPool
-from bus.errors import JournalError, told_of
+from bus.errors import JournalError, OperationRefused, told_of
 from bus.intake_submitted import Progress, SubmittedSource
 from bus.intake_watch import SourceWatch, take_one
 from bus.node_parts import Parts, assemble, configured_sources, private_folder
@@ -63,6 +63,7 @@ class Node:
                     if self.watch:
                         sources = await asyncio.to_thread(configured_sources, self.parts.site)
                         self._start(SourceWatch(sources, self.parts.intake, self.parts.reporter).run())
+                        await asyncio.to_thread(self.parts.operations.submissions.resume)
                     ready.set_result(self)
                     await self._until(stop)
             finally:
@@ -98,7 +99,13 @@ class Node:
     # submitted files
 
     def _submitted(self, arrival: Arrival, progress: Progress) -> None:
-        asyncio.run_coroutine_threadsafe(self._take_submitted(arrival, progress), self._loop)
+        """Take it in. Whoever waits for it is told, too, when the node ends before it could be decided upon."""
+
+        def ended(taking: Future[None]) -> None:
+            if taking.cancelled():
+                progress.error = OperationRefused("RNK7015E", file=arrival.name)
+
+        asyncio.run_coroutine_threadsafe(self._take_submitted(arrival, progress), self._loop).add_done_callback(ended)
 
     async def _take_submitted(self, arrival: Arrival, progress: Progress) -> None:
         source = SubmittedSource(private_folder(self.parts.site) / "refused")
