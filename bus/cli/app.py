@@ -20,6 +20,7 @@ from bus.cli import bench, contract_commands, demo, generate, night, quarantine,
 from bus.cli.exits import ExitCode, of_error
 from bus.cli.language import chosen, speak
 from bus.cli.session import Session
+from bus.errors import told_of
 from contracts.errors import RenkeiError
 from contracts.messages import Language
 
@@ -137,7 +138,7 @@ def _reason(error: typer.TyperException, language: Language) -> str:
 def _unexpected(session: Session, error: Exception, environment: Mapping[str, str]) -> int:
     if environment.get("RENKEI_DEBUG"):
         session.err.print("".join(traceback.format_exception(error)), soft_wrap=True, markup=False)
-    show.warn(session, "RNK6002E", kind=type(error).__name__, reason=str(error))
+    show.warn(session, "RNK6002E", reason=told_of(error))
     return ExitCode.ABNORMAL
 
 

@@ -151,9 +151,11 @@ def serve(folder: Path, language: Language, *, log_json: bool) -> None:
     """
     site_folder(folder)
     from bus.node import serve as run
+    from monitoring.foreign_log import take_over_logging
     from monitoring.log import set_up_log
 
     set_up_log(language=language, zone=time_zone(folder), as_json=log_json)
+    take_over_logging()
     run(folder)
 
 

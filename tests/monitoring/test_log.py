@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from contracts.errors import RenkeiError
+from monitoring.foreign_log import take_over_logging
 from monitoring.log import log, set_up_log, severity
 
 AT = datetime(2026, 11, 19, 16, 30, tzinfo=UTC)
@@ -57,3 +60,36 @@ def test_json_and_japanese() -> None:
 
 def test_severity_is_the_last_letter() -> None:
     assert [severity(message_id) for message_id in ("RNK4001I", "RNK4001W", "RNK4001E", "?")] == ["info", "warning", "error", "error"]
+
+
+def test_an_error_among_the_facts_is_told_in_the_logs_language() -> None:
+    stream = io.StringIO()
+    set_up_log(language="ja", zone=UTC, as_json=True, stream=stream, now=lambda: AT)
+    log("RNK4046W", tenant="332020", subscription="tax", delivery="332020-d1", reason=RenkeiError("RNK5012E", path="/out", error="EROFS"))
+    set_up_log()
+    record = json.loads(stream.getvalue())
+    assert record["facts"]["reason"].startswith("RNK5012E /out は読み取り専用です")
+    assert record["facts"]["reason"] in record["text"]
+
+
+@pytest.fixture
+def libraries() -> Iterator[None]:
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = before
+    root.setLevel(level)
+
+
+def test_what_libraries_log_is_one_line_of_ours_without_their_values(lines: io.StringIO, libraries: None) -> None:
+    take_over_logging()
+    try:
+        raise ValueError("cannot parse 山田太郎")
+    except ValueError as error:
+        logging.getLogger("asyncio").error("Task exception was never retrieved\nfuture: 山田太郎 %s", "山田太郎", exc_info=error)
+    logging.getLogger("uvicorn.error").warning("slow: %s", "山田太郎")
+    logging.getLogger("uvicorn.error").info("all is well")
+    first, second = lines.getvalue().splitlines()
+    assert " RNK8021E asyncio met an error: Task exception was never retrieved (ValueError (test_log.py:" in first
+    assert " RNK8020W uvicorn.error warns: slow: %s (-) " in second
+    assert "山田" not in lines.getvalue()
