@@ -125,8 +125,12 @@ class Deliverer:
         marker = output.marker() if claimed.marker_name else None
         publication = await seal_and_recount(self.pool, claimed, recipe, output, marker)
         written = time.monotonic() - began
-        await asyncio.to_thread(self.journal.chunks_written, claimed, done)
-        await asyncio.to_thread(self.journal.ready_to_publish, claimed, output.publication(publication), publication.bytes)
+        try:
+            await asyncio.to_thread(self.journal.chunks_written, claimed, done)
+            await asyncio.to_thread(self.journal.ready_to_publish, claimed, output.publication(publication), publication.bytes)
+        except StaleClaim:
+            await asyncio.to_thread(output.opened.abort)  # overtaken; never of use to whoever holds the delivery now
+            raise
         stages = {"write": written, "publish": await self._publish(sink, publication)}
         return replace(await self._book(claimed, message, output.total("taken_in"), done, publication.bytes), stages=stages)
 

@@ -182,15 +182,15 @@ async def seal_and_recount(pool: WorkerPool, delivery: Delivery, recipe: WriteRe
         done, path = output.written[position].done, output.files[output.file_of[position]]
         await pool.run(f"delivery {delivery.id}", Recount(delivery.id, path, done, recipe))
 
-    counting = all_or_none(
-        [*(recount(position) for position in range(len(output.written))), asyncio.to_thread(_check_frames, delivery, output)]
-    )
+    sealing = asyncio.ensure_future(asyncio.to_thread(output.opened.seal, marker))
+    counts = [recount(position) for position in range(len(output.written))]
     try:
-        sealed, _ = await asyncio.gather(asyncio.to_thread(output.opened.seal, marker), counting)
+        await all_or_none([*counts, asyncio.to_thread(_check_frames, delivery, output)])
+        return await asyncio.shield(sealing)
     except BaseException:
+        await asyncio.gather(sealing, return_exceptions=True)  # a thread cannot be stopped, and would go on making files
         await asyncio.to_thread(output.opened.abort)
         raise
-    return sealed
 
 
 def _check_frames(delivery: Delivery, output: Output) -> None:
