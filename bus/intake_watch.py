@@ -88,7 +88,8 @@ class SourceWatch:
             soon = source.next_look_seconds()
             wait_seconds = SWEEP_SECONDS if soon is None else min(max(soon, LEAST_SECONDS), SWEEP_SECONDS)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), wait_seconds)
+                async with asyncio.timeout(wait_seconds):  # wait_for would lose a cancellation that comes as it is woken
+                    await wake.wait()
 
     async def _take_all(self, key: Key, source: Source) -> None:
         """Take in what is complete. A file that cannot be decided upon now is given back at the end, so that it holds up no other."""
