@@ -10,10 +10,11 @@ from __future__ import annotations
 import getpass
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from bus.batch.broken import read_lines
 from bus.batch.recipes import Recipes
@@ -24,10 +25,14 @@ from bus.message import DeliveryState, MessageState, QuarantineEntry, Quarantine
 from bus.operations_shown import shown
 from bus.ports import AcceptJournal, Clock, OperateJournal, PayloadStore, QueryJournal
 from bus.routing import delivery_to, route
+from contracts.explain import reason
 from contracts.masking import mask_for
+from contracts.messages import LANGUAGES
 from contracts.model import Contract
 
 Json = dict[str, Any]
+COUNTED: Final = 10_000
+"""Open quarantine entries that are counted one by one; nobody reads more."""
 
 
 class OperationsJournal(AcceptJournal, OperateJournal, QueryJournal, Protocol):
@@ -144,7 +149,8 @@ class Operations:
         return [shown(entry) for entry in found]
 
     def quarantine_show(self, quarantine_id: str, limit: int = 20) -> Json:
-        """An entry with its first `limit` records: `{"entry", "records": [{"ordinal", "line", "byte", "broken": [...]}]}`, values masked.
+        """An entry with its first `limit` records: `{"entry", "records": [{"ordinal", "line", "byte", "broken": [...]}]}`, values masked,
+        each broken rule with its `words` in both languages.
         The view is journalled.
 
         Raises:
@@ -156,14 +162,18 @@ class Operations:
         return {"entry": shown(entry), "records": records}
 
     def status(self) -> Json:
-        """What waits: `{"backlog": [...], "quarantine": [{"tenant", "kind", "records"}]}`."""
+        """What waits: `{"backlog": [...], "quarantine": [{"tenant", "kind", "quarantine_entries", "records"}]}`."""
         open_records = self.journal.open_quarantine()
+        entries = Counter((entry.tenant, entry.kind.value) for entry in self.journal.quarantine(state="open", limit=COUNTED))
         return {
             "site": self.recipes.site.site.site,
             "node": self.recipes.site.site.node,
             "now_us": self.clock.now_us(),
             "backlog": shown(self.journal.backlog()),
-            "quarantine": [{"tenant": tenant, "kind": kind, "records": count} for (tenant, kind), count in open_records.items()],
+            "quarantine": [
+                {"tenant": tenant, "kind": kind, "quarantine_entries": entries[tenant, kind], "records": count}
+                for (tenant, kind), count in open_records.items()
+            ],
         }
 
     # deeds
@@ -271,8 +281,14 @@ def _masked(record: Mapping[str, object], contract: Contract) -> Json:
     broken = []
     for rule in record["broken"] if isinstance(record["broken"], list) else []:
         value = str(rule["value"] or "")
-        broken.append({**rule, "value": mask_for(contract, rule["field"], value) if rule["field"] in known else "＊" * bool(value)})
+        masked = mask_for(contract, rule["field"], value) if rule["field"] in known else "＊" * bool(value)
+        broken.append({**rule, "value": masked, **_words(contract, rule)})
     return {"ordinal": record["ordinal"], "line": record["line"], "byte": record["byte"], "broken": broken}
+
+
+def _words(contract: Contract, rule: Mapping[str, Any]) -> Json:
+    """What is wrong, in both languages; never with the value."""
+    return {"words": {language: reason(contract, rule["field"], rule["rule"], language) for language in LANGUAGES}}
 
 
 def _one_of(states: Any, name: str | None) -> Any:

@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,11 +19,11 @@ from typer.main import get_command
 
 from bus.cli import bench, contract_commands, demo, generate, night, quarantine, show, site_commands
 from bus.cli.exits import ExitCode, of_error
-from bus.cli.language import chosen, speak
+from bus.cli.language import chosen, known, speak
 from bus.cli.session import Session
 from bus.errors import told_of
 from contracts.errors import RenkeiError
-from contracts.messages import Language
+from contracts.messages import Language, retold
 
 EVERYWHERE = ("--lang", "--site")
 
@@ -45,9 +46,10 @@ def build() -> Any:
         site: Annotated[
             Path | None, typer.Option(help="Folder of site.yaml. Otherwise RENKEI_SITE, otherwise the current folder.")
         ] = None,
+        version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_version, help="Show the version and exit.")] = False,
     ) -> None:
-        # Both are taken out of the arguments before; they stand here to be shown in the help.
-        del lang, site
+        # The first two are taken out of the arguments before; they stand here to be shown in the help.
+        del lang, site, version
 
     for part in (site_commands, demo, night, generate):
         part.add(app)
@@ -55,6 +57,12 @@ def build() -> Any:
     app.add_typer(contract_commands.commands(), name="contract")
     app.add_typer(bench.commands(), name="bench")
     return get_command(app)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"renkei {version('renkei-bus')}")
+        raise typer.Exit
 
 
 def main() -> None:
@@ -71,6 +79,8 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], session: Sessi
     try:
         command = build()
         speak(command, language)
+        if not known(given.get("--lang")):
+            raise typer.BadParameter(f"{given['--lang']!r} is not one of 'ja', 'en'.", param_hint="'--lang'")
         ended = command.main(list(rest), prog_name="renkei", standalone_mode=False, obj=session)
     except RenkeiError as error:
         show.error(session, error)
@@ -123,16 +133,17 @@ def _misused(session: Session, error: typer.TyperException) -> int:
 def _reason(error: typer.TyperException, language: Language) -> str:
     """What is wrong with the command line, in `language` as far as it can be told apart."""
     if language == "en":
-        return error.format_message()
+        return error.format_message().replace("Value error, ", "")
     parameter = getattr(error, "param", None)
-    name = parameter.get_error_hint() if parameter is not None else getattr(error, "option_name", "")
-    known = {
+    name = parameter.get_error_hint() if parameter is not None else getattr(error, "param_hint", None) or getattr(error, "option_name", "")
+    why = retold(str(getattr(error, "message", "")).removeprefix("Value error, "), "ja")
+    told = {
         "MissingParameter": f"{name} がありません",
         "NoSuchOption": f"{name} というオプションはありません",
-        "BadParameter": f"{name} の値が正しくありません({error.message})",
+        "BadParameter": f"{name} の値が正しくありません({why})",
         "BadOptionUsage": f"{name} に値がありません",
     }
-    return known.get(type(error).__name__, error.format_message())
+    return told.get(type(error).__name__) or retold(error.format_message(), "ja")
 
 
 def _unexpected(session: Session, error: Exception, environment: Mapping[str, str]) -> int:

@@ -19,12 +19,16 @@ from bus.cli.progress import Progress
 from bus.cli.session import Session, session_of
 
 if TYPE_CHECKING:
+    from contracts.model import Contract
     from contracts.registry import Registry
 
 Folders = Annotated[
     list[Path] | None, typer.Option("--folder", help="A folder with more contracts; may stand several times. A site's own are found.")
 ]
 ContractName = Annotated[str, typer.Argument(help="Name and version, e.g. resident@1.0.")]
+
+UNKNOWN_VERSION = "不明"
+"""As the library's contracts say that the version of the document they follow is not known."""
 
 FIELDS: show.Columns = [
     ("field", "name"),
@@ -33,7 +37,7 @@ FIELDS: show.Columns = [
     ("length", lambda row: row["digits"] or row["length"]),
     ("required", "required"),
     ("codes", "codes"),
-    ("sensitivity", "sensitivity"),
+    ("sensitivity", lambda row: "" if row["sensitivity"] == "none" else row["sensitivity"]),
 ]
 
 
@@ -93,12 +97,18 @@ def list_contracts(context: typer.Context, folder: Folders = None, json_too: Jso
                 "fields": len(contract.fields),
                 "layouts": sorted(known.layouts(name)),
                 "status": contract.follows.status,
-                "follows": f"{contract.follows.document} {contract.follows.version}",
+                "follows": _follows(contract),
                 "file": str(known.file(name)),
             }
         )
     heads = ("contract", "title", "fields", "layouts", "status", "follows")
     show.rows(session, found, [(head, head) for head in heads], json_too=json_too)
+
+
+def _follows(contract: Contract) -> str:
+    """The document and its version; the version only where one is known."""
+    version = contract.follows.version
+    return contract.follows.document if version == UNKNOWN_VERSION else f"{contract.follows.document} {version}"
 
 
 def show_contract(context: typer.Context, name: ContractName, folder: Folders = None, json_too: Json = False) -> None:
@@ -116,7 +126,7 @@ def show_contract(context: typer.Context, name: ContractName, folder: Folders = 
         {
             "contract": name,
             "title": getattr(contract.title, session.language),
-            "follows": f"{contract.follows.document} {contract.follows.version}",
+            "follows": _follows(contract),
             "status": contract.follows.status,
             "key": contract.key,
             "control_sums": contract.control_sums,
@@ -162,6 +172,7 @@ def try_file(
         raise NothingThere("RNK6006E", file=str(file))
     known = registry(session, folder)
     from contracts.contract_test import test_file
+    from contracts.explain import label
     from contracts.report import write_xlsx
 
     with Progress(session, silent=json_too) as bar:
@@ -176,7 +187,8 @@ def try_file(
     if json_too:
         show.as_json(session, {"file": str(file), **counts, "broken": broken, "disagreements": disagreements})
     else:
-        _told_test(session, file, counts, broken, disagreements)
+        named = [{**row, "label": label(result.contract, str(row["field"]), session.language)} for row in broken]
+        _told_test(session, file, counts, named, disagreements)
         if xlsx is not None:
             show.say(session, "RNK6044I", file=str(xlsx))
     raise typer.Exit(ExitCode.ABNORMAL if disagreements else ExitCode.WARNING if result.rejected else ExitCode.NORMAL)
@@ -189,7 +201,7 @@ def _told_test(
     message = "RNK6043W" if counts["rejected"] else "RNK6042I"
     show.say(session, message, file=str(file), **{name: f"{number:,}" for name, number in counts.items()})
     if broken:
-        heads = ("field", "rule", "severity", "count")
+        heads = ("field", "label", "rule", "severity", "count")
         show.rows(session, broken, [(head, head) for head in heads], json_too=False)
     for one in disagreements:
         show.say(session, "RNK6046E", **one)

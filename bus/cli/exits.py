@@ -35,6 +35,10 @@ class NothingThere(RenkeiError):
     """What the command was pointed at does not exist."""
 
 
+class WrongOption(RenkeiError):
+    """The value of an option cannot be used; nothing was done."""
+
+
 class WaitedTooLong(RenkeiError):
     """The wait ran out; the work itself goes on."""
 
@@ -53,6 +57,8 @@ def of_error(error: RenkeiError) -> ExitCode:
     """The exit code of an error."""
     if isinstance(error, NothingThere | ContractUnknown):
         return ExitCode.NOT_FOUND
+    if isinstance(error, WrongOption):
+        return ExitCode.USAGE
     if isinstance(error, WaitedTooLong):
         return ExitCode.WAITED
     if error.message_id in _BY_ID:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bus.cli import show
+from bus.cli.exits import WrongOption
 from bus.cli.night import Json
 from bus.cli.progress import Progress
 from bus.cli.session import session_of
-from contracts.errors import ContractUnknown, RenkeiError
+from contracts.errors import ContractUnknown
 
 if TYPE_CHECKING:
     from contracts.synthetic import Manifest
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 Watch = Callable[[str, int, int], None]
 
 
-class CannotMake(RenkeiError):
+class CannotMake(WrongOption):
     """What was asked cannot be made: a kind of mistake that the layout does not have, a business date that is none."""
 
 
@@ -87,6 +88,7 @@ def generate(
 ) -> None:
     """Make synthetic data. It has households, foreigners, rare characters, and mistakes planted on purpose."""
     session = session_of(context)
+    _check_day(business_date)
     with Progress(session, silent=json_too) as bar:
         made = make(
             output,
@@ -106,3 +108,11 @@ def generate(
         show.as_json(session, {"file": str(output), **made.as_json()})
     else:
         show.say(session, "RNK6045I", file=str(output), records=f"{made.records:,}", planted=f"{sum(map(len, made.bad.values())):,}")
+
+
+def _check_day(given: str | None) -> None:
+    """Raises CannotMake when it is no day."""
+    try:
+        date.fromisoformat(given or "2026-01-01")
+    except ValueError as error:
+        raise CannotMake("RNK6019E", option="--business-date", found=given) from error

@@ -24,6 +24,11 @@ def chosen(option: str | None, environment: Mapping[str, str]) -> Language:
     return "ja" if given.lower().startswith("ja") else "en"
 
 
+def known(option: str | None) -> bool:
+    """Whether `--lang` names a language that the command speaks (none given counts as one): `ja`, `en`, or a locale of them."""
+    return option is None or option.lower().replace("-", "_").split("_")[0] in ("ja", "en")
+
+
 @cache
 def words() -> dict[str, dict[str, str]]:
     """All words of tables and progress, by key: `{"ja": ..., "en": ...}`."""

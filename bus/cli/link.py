@@ -129,6 +129,13 @@ def open_operations(folder: Path, language: Language) -> Iterator[Operations]:
         yield operations
 
 
+def in_process(operations: Operations) -> bool:
+    """Whether no node runs: then the operations are those of this process, and what they begin goes on only while it lasts."""
+    from bus.operations import Operations as Own
+
+    return isinstance(operations, Own)
+
+
 @contextmanager
 def running(folder: Path, language: Language) -> Iterator[Operations]:
     """Run the site's node in this process for as long as the context lasts, and act on it.

@@ -46,7 +46,7 @@ DELIVERIES: show.Columns = [
     ("delivered", show.count("out")),
     ("attempts", "attempts"),
     ("file_name", "file_name"),
-    ("last_error", "last_error"),
+    ("last_error", show.told("last_error")),
 ]
 RECEIPTS: show.Columns = [
     ("receipt", "id"),
@@ -55,7 +55,7 @@ RECEIPTS: show.Columns = [
     ("outcome", "outcome"),
     ("bytes", "bytes"),
     ("file_name", "file_name"),
-    ("reason", "reason"),
+    ("reason", show.told("reason")),
 ]
 ENTRIES: show.Columns = [
     ("sequence", "sequence"),
@@ -106,22 +106,34 @@ def intake(
         raise NothingThere("RNK6006E", file=str(file))
     with session.operations() as operations:
         number = str(operations.submit(str(file.absolute()), interface, tenant)["intake"])
-        if not wait:
+        alone = session.in_process(operations)
+        if not wait and not alone:
             if json_too:
                 show.as_json(session, {"intake": number})
             else:
                 show.say(session, "RNK6010I", file=file.name, intake=number)
             return
-        progress = follow(session, operations, number, timeout_seconds=timeout_seconds, silent=json_too)
+        # without a node the file is taken in by this very process, which must not end before it is decided upon
+        progress = follow(session, operations, number, timeout_seconds=timeout_seconds, silent=json_too, delivered=wait)
     if json_too:
         show.as_json(session, progress)
     else:
         report(session, progress, file.name)
+        if not wait and not progress["finished"]:
+            show.say(session, "RNK6024I")
     raise typer.Exit(of_progress(progress))
 
 
-def follow(session: Session, operations: Operations, intake_id: str, *, timeout_seconds: float | None = None, silent: bool = False) -> Row:
-    """Wait until an intake is finished, showing its progress; return the last look.
+def follow(
+    session: Session,
+    operations: Operations,
+    intake_id: str,
+    *,
+    timeout_seconds: float | None = None,
+    silent: bool = False,
+    delivered: bool = True,
+) -> Row:
+    """Wait until an intake is finished, or at least decided upon when it need not be `delivered`; return the last look.
 
     Raises:
         WaitedTooLong: `timeout_seconds` passed; the work goes on.
@@ -130,7 +142,8 @@ def follow(session: Session, operations: Operations, intake_id: str, *, timeout_
     with Progress(session, silent=silent) as bar:
         while True:
             look = operations.intake_progress(intake_id)
-            if look["finished"] or (look.get("receipt") or {}).get("outcome") in UNDELIVERED:
+            outcome = (look.get("receipt") or {}).get("outcome")
+            if look["finished"] or outcome in UNDELIVERED or (outcome and not delivered):
                 return look
             waited = session.now() - began
             if timeout_seconds is not None and waited >= timeout_seconds:
@@ -146,7 +159,9 @@ def report(session: Session, progress: Row, file_name: str) -> None:
     outcome = receipt.get("outcome", "")
     rejected = int((message.get("rejected") or {}).get("records", 0))
     facts = {"file": file_name, "message": message.get("id", ""), "records": f"{message.get('records', 0):,}"}
-    if outcome == "accepted" and not rejected:
+    if not message:
+        show.say(session, "RNK6025E", file=file_name, reason=show.reason(receipt.get("reason"), session.language))
+    elif outcome == "accepted" and not rejected:
         show.say(session, "RNK6011I", **facts)
     elif outcome == "accepted":
         show.say(session, "RNK6012W", **facts, rejected=f"{rejected:,}")
@@ -258,21 +273,24 @@ def resend(
     session = session_of(context)
     with session.operations() as operations:
         made = operations.resend(message, subscription)
+        alone = session.in_process(operations)
     if json_too:
         show.as_json(session, made)
-    else:
-        show.say(session, "RNK6017I", message=message, subscription=subscription, delivery=made["delivery"]["id"])
+        return
+    show.say(session, "RNK6017I", message=message, subscription=subscription, delivery=made["delivery"]["id"])
+    if alone:
+        show.say(session, "RNK6024I")
 
 
 def status(context: typer.Context, json_too: Json = False) -> None:
     """Show the node at a glance."""
     session = session_of(context)
     with session.operations() as operations:
-        found = operations.status()
+        found = {**operations.status(), "runs": not session.in_process(operations)}
     if json_too:
         show.as_json(session, found)
         return
-    show.facts(session, {"site": found["site"], "node": found["node"], "at": show.Moment(found["now_us"])})
+    show.facts(session, {"site": found["site"], "node": found["node"], "runs": found["runs"], "at": show.Moment(found["now_us"])})
     show.rows(session, found["backlog"], BACKLOG, json_too=False, title="backlog")
-    heads = ("tenant", "kind", "records")
+    heads = ("tenant", "kind", "quarantine_entries", "records")
     show.rows(session, found["quarantine"], [(head, head) for head in heads], json_too=False, title="quarantine")

@@ -63,9 +63,13 @@ class Progress:
 
     def _draw(self, stage: str, done: int, total: int) -> None:
         label = word(f"stage.{stage}", self._session.language).removeprefix("stage.")
+        if self._bar is not None and stage != self._stage and "deliver" in (stage, self._stage):
+            self._bar.stop()
+            self._bar = self._task = None
         if self._bar is None:
             unit = word("records_per_second", self._session.language)
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(unit), TimeRemainingColumn())
+            figures = () if stage == "deliver" else (_Rate(unit), TimeRemainingColumn())
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *figures)
             self._bar = Bar(*columns, console=self._session.err, transient=True)
             self._bar.start()
         if self._task is None or stage != self._stage:
@@ -77,7 +81,8 @@ class Progress:
     def _line(self, stage: str, done: int, total: int, now: float) -> None:
         language = self._session.language
         label = word(f"stage.{stage}", language).removeprefix("stage.")
-        rate = done / (now - self._began)
+        # deliveries are few and unlike each other: a rate of them would say nothing
+        rate = 0.0 if stage == "deliver" else done / (now - self._began)
         left = word("seconds_left", language, seconds=f"{(total - done) / rate:,.0f}") if rate and total > done else ""
         share = f"{done:,} / {total:,}" if total else f"{done:,}"
         speed = f"{rate:,.0f} {word('records_per_second', language)}" if rate else ""

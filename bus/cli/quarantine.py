@@ -22,7 +22,9 @@ RECORDS: show.Columns = [
     ("rule", "rule"),
     ("severity", "severity"),
     ("value", "value"),
+    ("meaning", "words"),
 ]
+BROKEN: show.Columns = [(head, head) for head in ("field", "rule", "severity", "count")]
 
 
 def commands() -> typer.Typer:
@@ -67,11 +69,19 @@ def show_entry(
         return
     told = found["entry"]
     show.rows(session, [told], QUARANTINE, json_too=False)
-    if told["facts"]:
-        show.facts(session, told["facts"])
-    broken = [{**record, **rule} for record in found["records"] for rule in record["broken"]]
+    facts = dict(told["facts"])
+    counted = facts.pop("broken", [])
+    if facts:
+        show.facts(session, {name: show.Told(fact) if isinstance(fact, str) else fact for name, fact in facts.items()})
+    if counted:
+        show.rows(session, counted, BROKEN, json_too=False, title="broken")
+    broken = [
+        {**record, **rule, "words": rule.get("words", {}).get(session.language, "")}
+        for record in found["records"]
+        for rule in record["broken"]
+    ]
     if broken:
-        show.rows(session, broken, RECORDS, json_too=False, title="records")
+        show.rows(session, broken, RECORDS, json_too=False, title="records_shown")
 
 
 def export(
@@ -95,10 +105,13 @@ def release(context: typer.Context, entry: EntryId, json_too: Json = False) -> N
     session = session_of(context)
     with session.operations() as operations:
         released = operations.quarantine_release(entry)
+        alone = session.in_process(operations)
     if json_too:
         show.as_json(session, released)
-    else:
-        show.say(session, "RNK6021I", entry=entry)
+        return
+    show.say(session, "RNK6021I", entry=entry)
+    if alone:
+        show.say(session, "RNK6024I")
 
 
 def skip(context: typer.Context, entry: EntryId, json_too: Json = False) -> None:

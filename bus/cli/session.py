@@ -16,7 +16,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from bus.cli.link import Operations, open_operations, time_zone
+from bus.cli.link import Operations, in_process, open_operations, time_zone
 from contracts.messages import Language
 
 WIDE_COLUMNS = 400
@@ -32,13 +32,15 @@ def _console(*, stderr: bool) -> Console:
 
 @dataclass(frozen=True)
 class Session:
-    """One run. `opens` gives the operations of a site; `pause` waits that many seconds between two looks."""
+    """One run. `opens` gives the operations of a site, `in_process` tells whether they are this process's own, for want of a running
+    node; `pause` waits that many seconds between two looks."""
 
     language: Language
     folder: Path
     out: Console = field(default_factory=lambda: _console(stderr=False))
     err: Console = field(default_factory=lambda: _console(stderr=True))
     opens: Callable[[Path, Language], AbstractContextManager[Operations]] = open_operations
+    in_process: Callable[[Operations], bool] = in_process
     pause: Callable[[float], None] = time.sleep
     now: Callable[[], float] = time.monotonic
 

@@ -19,7 +19,7 @@ from rich.text import Text
 from bus.cli.language import word
 from bus.cli.session import Session
 from contracts.errors import DocumentInvalid, Problem, RenkeiError
-from contracts.messages import Language, action, text
+from contracts.messages import Language, action, retold, text
 
 Reading = Callable[[Mapping[str, Any]], object]
 Columns = Sequence[tuple[str, str | Reading]]
@@ -68,17 +68,32 @@ def _read(row: Mapping[str, Any], how: str | Reading) -> object:
 
 def cell(value: object, language: Language, zone: tzinfo | None = None) -> str:
     """A value as text: numbers grouped, absent as nothing, states and kinds in the language."""
-    if isinstance(value, Moment):
-        return value.shown(zone)
+    if isinstance(value, Moment | Told):
+        return value.shown(zone) if isinstance(value, Moment) else reason(value.words, language)
     if isinstance(value, bool):
         return word("yes" if value else "no", language)
     if isinstance(value, int | float):
         return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
     if isinstance(value, Mapping):
-        return ", ".join(f"{name}={cell(part, language)}" for name, part in value.items())
+        return _mapping(value, language)
     if isinstance(value, list | tuple):
         return ", ".join(cell(part, language) for part in value)
     return "" if value is None else word(f"value.{value}", language).removeprefix("value.")
+
+
+def _mapping(found: Mapping[str, Any], language: Language) -> str:
+    """Names and values; totals as their number of records and, where there are any, their sums."""
+    if set(found) == {"records", "sums"}:
+        sums = f" ({cell(found['sums'], language)})" if found["sums"] else ""
+        return f"{found['records']:,}{sums}"
+    return ", ".join(f"{word(name, language)}={reason(cell(part, language), language)}" for name, part in found.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An error or a refusal as the journal keeps it."""
+
+    words: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +119,19 @@ def at(name: str) -> Reading:
     return lambda row: Moment(row.get(name))
 
 
+def told(name: str) -> Reading:
+    """Reads the error or refusal under `name`."""
+    return lambda row: Told(row.get(name))
+
+
 def reason(told: object, language: Language) -> str:
-    """A refusal as the journal keeps it (`{"message_id", "facts", "text"}` as JSON), in the language; any other text as it is."""
+    """A refusal as the journal keeps it (`{"message_id", "facts", "text"}` as JSON, or an English text with its id before it), in the
+    language; any other text as it is."""
     try:
         kept = json.loads(str(told))
         return f"{kept['message_id']} {text(kept['message_id'], language, **kept['facts'])}"
     except (ValueError, TypeError, KeyError):
-        return str(told or "")
+        return retold(str(told or ""), language)
 
 
 def within(*names: str) -> Reading:

@@ -16,6 +16,7 @@ import yaml
 from contracts.messages.retelling import facts_in, phrase, split_id
 
 Language = Literal["ja", "en"]
+LANGUAGES: Final[tuple[Language, ...]] = ("ja", "en")
 
 AREAS: Final = {
     "contracts": "RNK1",

@@ -157,7 +157,8 @@ class Night:
         found = next((held for held in self.quarantine_held if held["id"] == id), None)
         if found is None:
             raise NotFound("RNK3001E", id=id)
-        broken = {"field": "shimei", "rule": "required", "severity": "reject", "value": "山＊＊"}
+        words = {"ja": "氏名: 値がありません", "en": "shimei: no value"}
+        broken = {"field": "shimei", "rule": "required", "severity": "reject", "value": "山＊＊", "words": words}
         return {"entry": found, "records": [{"ordinal": 7, "line": 8, "byte": 2104, "broken": [broken]}]}
 
     def quarantine_export(self, id: str, path: str) -> Row:  # noqa: A002 - as the Protocol names it

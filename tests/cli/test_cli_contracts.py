@@ -125,7 +125,8 @@ def test_synthetic_data_is_generated_with_its_manifest(renkei: Renkei, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "code"), [("--contract", "none@1.0", 5), ("--kind", "no_such_kind", 8), ("--layout", "none", 5)]
+    ("option", "value", "code"),
+    [("--contract", "none@1.0", 5), ("--kind", "no_such_kind", 2), ("--layout", "none", 5), ("--business-date", "2026-13-01", 2)],
 )
 def test_what_cannot_be_generated_is_said(renkei: Renkei, tmp_path: Path, option: str, value: str, code: int) -> None:
     ended = renkei("generate", str(tmp_path / "x"), "--bad-share", "0.1", option, value)

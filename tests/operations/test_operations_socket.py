@@ -77,7 +77,7 @@ def test_status_is_the_same_but_for_the_time(city: City, remote: RemoteOperation
     here, there = city.operations.status(), remote.status()
     assert there.pop("now_us") >= here.pop("now_us")
     assert there == here
-    assert here["quarantine"] == [{"tenant": "332020", "kind": "rejected_records", "records": 1}]
+    assert here["quarantine"] == [{"tenant": "332020", "kind": "rejected_records", "quarantine_entries": 1, "records": 1}]
 
 
 @pytest.mark.parametrize(
