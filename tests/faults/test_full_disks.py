@@ -63,7 +63,8 @@ def test_a_full_disk_holds_a_file_up_and_loses_nothing(place: str, tmp_path: Pat
         if place == "journal":
             _use_up_the_log(node)
         drop(site, 2, people())
-        until(lambda: bool(re.search(r"PEOPLE_20261120_002.*(disk is full|No space left)", log_of_node.getvalue())), "it is told why", log_of_node.getvalue)
+        why = re.compile(r"PEOPLE_20261120_002.*(disk is full|No space left)")
+        until(lambda: bool(why.search(log_of_node.getvalue())), "it is told why", log_of_node.getvalue)
         assert len(list((site / "drop" / "claimed").glob("*/PEOPLE*.csv"))) == 1
         assert not finished(node, of_night(2)[0])
         assert published(site, 2) == {}
