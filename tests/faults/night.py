@@ -114,6 +114,7 @@ class Nights:
         taken = self.taken(sequence)
         assert {label: len(data) for label, data in taken.items()} == {label: len(data) for label, data in self.expected.items()}
         assert taken == self.expected
+        assert self.outcome(sequence).duplicated == 0
         message, good = self.message(sequence), self.message(UNDISTURBED)
         assert message is not None
         assert good is not None

@@ -9,8 +9,9 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
-from bus import node_parts
+from bus.journal.database import Synchronous
 from bus.journal.journal import SqlJournal
 from bus.message import FINISHED
 from bus.node import Node, running_node
@@ -25,16 +26,15 @@ def is_done(node: Node) -> bool:
     return bool(deliveries) and all(one.state in FINISHED for one in deliveries) and not any(claimed.iterdir())
 
 
-def main(site: Path, synchronous: str) -> int:
+def main(site: Path, synchronous: Synchronous) -> int:
     """Run one night; 0 when it was finished."""
     opened = partial(SqlJournal.open, synchronous=synchronous)
-    node_parts.SqlJournal = type("Journal", (SqlJournal,), {"open": staticmethod(opened)})  # type: ignore[misc]
     ends = time.monotonic() + PATIENCE_SECONDS
-    with running_node(site, listen=False) as node:
+    with patch.object(SqlJournal, "open", opened), running_node(site, listen=False) as node:
         while not is_done(node) and time.monotonic() < ends:
             time.sleep(0.02)
         return 0 if is_done(node) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))
+    sys.exit(main(Path(sys.argv[1]), "OFF" if sys.argv[2] == "OFF" else "FULL"))

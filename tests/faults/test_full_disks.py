@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bus import delivery, delivery_dispatch
+from bus.delivery_output import seal_and_recount
 from bus.errors import JournalUnavailable
 from bus.message import FINISHED, Delivery, DeliveryState
 from bus.node import Node, running_node
@@ -88,14 +89,13 @@ def test_a_journal_that_is_full_in_the_middle_of_a_delivery_goes_on_with_it(
     site = write_site(tmp_path / "site")
     disk = disks.mount(site / "journal", "3m")
     once: list[str] = []
-    sealed = delivery.seal_and_recount
 
     async def filling(pool: object, claimed: Delivery, *rest: object) -> object:
         if claimed.file_name == "002.dat" and not once:
             once.append(claimed.id)
             disk.fill()
             _use_up_the_log(node)
-        return await sealed(pool, claimed, *rest)  # type: ignore[arg-type]
+        return await seal_and_recount(pool, claimed, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(delivery, "seal_and_recount", filling)
     drop(site, 1, people())

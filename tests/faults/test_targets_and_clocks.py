@@ -12,6 +12,7 @@ import pytest
 
 from bus import delivery, node_parts
 from bus.clock import ManualClock
+from bus.delivery_output import seal_and_recount
 from bus.message import FINISHED, Delivery, DeliveryState
 from bus.node import Node, running_node
 from tests.faults.conftest import Disks
@@ -144,12 +145,12 @@ def test_a_clock_that_jumps_in_mid_delivery_makes_no_second_copy(
         await asyncio.to_thread(until, lambda: is_overtaken(node.parts.journal.delivery(claimed.id)), "it is overtaken")
         overtaken.append(claimed.subscription)
 
-    sealed, publish_again = delivery.seal_and_recount, delivery.Deliverer._publish
+    publish_again = delivery.Deliverer._publish
 
     async def sealing(pool: Any, claimed: Delivery, *rest: Any) -> Any:
         if claimed.fence == 1:
             await overtake(node, claimed, lambda now: now.fence > 1)
-        return await sealed(pool, claimed, *rest)
+        return await seal_and_recount(pool, claimed, *rest)
 
     async def publishing(deliverer: Any, sink: Any, publication: Any) -> None:
         first = publication.renames[0][0].split("-")
