@@ -41,12 +41,11 @@ def load_site(folder_or_file: Path) -> LoadedSite:
     errors = [problem for problem in found.problems() if problem.message_id.endswith("E")]
     if errors:
         raise DocumentInvalid(errors)
-    assert found.known.registry is not None  # noqa: S101 - no errors
     site = parse(found.site.document, Site)
     tenants = {}
     for document in found.documents:
         tenant = parse(document, Tenant)
-        digest = _digest(document, tenant, found.known.registry, found.known.translations or {})
+        digest = _digest(document, tenant, found.known.registry, found.known.translations)
         tenants[tenant.tenant] = LoadedTenant(tenant, digest, document.file)
     return LoadedSite(site, found.folder, tenants)
 
@@ -140,21 +139,20 @@ class _Check:
 
     def _library(self) -> list[Problem]:
         """Load contracts and translations; what is wrong with them is the site's trouble too."""
-        self.known = Known(None, None)
         found: list[Problem] = []
         folders: dict[str, list[Path]] = {}
         for key in ("contracts", "translations"):
             given = [(index, (self.folder / text).resolve()) for index, text in self.site.texts(key)]
             found += [self.site.problem("RNK2003E", key, index, folder=str(folder)) for index, folder in given if not folder.is_dir()]
             folders[key] = [folder for _, folder in given if folder.is_dir()]
-        try:
-            registry = Registry.load(folders["contracts"])
-        except DocumentInvalid as invalid:
-            return [*found, *invalid.problems]
+        registry, errors = Registry.readable(folders["contracts"])
         translations = find_translations(folders["translations"], registry)
         own = [problem for problem in (*registry.warnings, *translations.problems) if problem.file.is_relative_to(self.folder)]
-        self.known = Known(registry, None if translations.errors else translations.translations)
-        return [*found, *own, *(problem for problem in translations.errors if problem not in own)]
+        unread = {problem.file.stem for problem in translations.errors} - set(translations.translations)
+        self.known = Known(registry, translations.translations, frozenset(unread))
+        found += [*errors, *own, *(problem for problem in translations.errors if problem not in own)]
+        # a translation of a contract whose file is broken is not to blame
+        return [problem for problem in found if not (problem.message_id == "RNK1303E" and problem.facts["name"] in registry.broken)]
 
     def _tenants(self) -> list[Problem]:
         """Read each tenant's file and check it by itself."""

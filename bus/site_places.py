@@ -6,6 +6,7 @@ and the digits that stand in the patterns themselves.
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -109,7 +110,7 @@ def name_problems(tenants: Sequence[tuple[str, Item]], known: Known, folders: di
     for code, tenant in tenants:
         interfaces = {interface.text("id"): interface for interface in tenant.items("interfaces")}
         for interface in tenant.items("interfaces"):
-            yield from _incoming(interface, known.layout(interface.text("contract"), interface.text("layout")))
+            yield from _incoming(interface, _possible_layouts(interface, known))
             incoming += _flows(code, interface, ("file",), interface.text("id"), folders)
         for subscription in tenant.items("subscriptions"):
             yield from _outgoing(subscription, interfaces.get(subscription.text("interface")), known)
@@ -121,20 +122,32 @@ def name_problems(tenants: Sequence[tuple[str, Item]], known: Known, folders: di
 def _layout_of(subscription: Item, contract: str | None, known: Known) -> Layout | None:
     translation = subscription.text("translation")
     if translation is not None:
-        found = (known.translations or {}).get(translation)
+        found = known.translations.get(translation)
         contract = found.to if found else None
     return known.layout(contract, subscription.text("layout"))
 
 
-def _incoming(interface: Item, layout: Layout | None) -> Iterator[Problem]:
+def _possible_layouts(interface: Item, known: Known) -> list[Layout] | None:
+    """The interface's layout; where it names none of its contract, the nearest, or any of them. None: nothing can be said, because the
+    contract's file is broken."""
+    name = interface.text("contract")
+    if name in known.registry.broken:
+        return None
+    layouts = known.registry.layouts(name) if name in known.registry.names() else {}
+    near = difflib.get_close_matches(interface.text("layout") or "", list(layouts), n=1)
+    return [layouts[each] for each in near or layouts]
+
+
+def _incoming(interface: Item, layouts: list[Layout] | None) -> Iterator[Problem]:
     pattern = interface.text("file")
     if pattern is None:
         return
     found = lint(pattern, "in")
     yield from (interface.problem(problem.message_id, "file", **problem.facts) for problem in found)
-    if found or layout is None:
+    if found or layouts is None:
         return
-    controls = [] if isinstance(layout, XmlLayout) else [*layout.header_record, *layout.trailer_record]
+    flat = [layout for layout in layouts if not isinstance(layout, XmlLayout)]
+    controls = [column for layout in flat for column in [*layout.header_record, *layout.trailer_record]]
     if "business_date" not in NamePattern(pattern).words | {column.total for column in controls}:
         yield interface.problem("RNK2210E", "file", pattern=pattern)
 

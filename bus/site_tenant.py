@@ -5,7 +5,7 @@ Owns: the checks inside one `tenants/<code>.yaml`. Folders and file names, which
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, time
 from itertools import pairwise
@@ -25,20 +25,21 @@ _DAY_MINUTES: Final = 24 * 60
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What names may lead to. None: could not be loaded, which is reported elsewhere; then nothing is said about it."""
+    """What names may lead to. Contracts and translations whose files are broken have names, too, but nothing else is said of them."""
 
-    registry: Registry | None
-    translations: Mapping[str, Translation] | None
+    registry: Registry
+    translations: Mapping[str, Translation]
+    broken_translations: frozenset[str] = frozenset()
 
     def contract(self, name: str | None) -> Contract | None:
         """The contract, if there is one of that name."""
-        if self.registry is None or name is None or name not in self.registry.names():
+        if name is None or name not in self.registry.names():
             return None
         return self.registry.contract(name)
 
     def layout(self, contract: str | None, layout: str | None) -> Layout | None:
         """The layout, if the contract has one of that name."""
-        if self.registry is None or contract is None or contract not in self.registry.names():
+        if contract is None or contract not in self.registry.names():
             return None
         return self.registry.layouts(contract).get(layout or "")
 
@@ -84,7 +85,7 @@ def _twice(tenant: Item) -> Iterator[Problem]:
                 first[name] = item
 
 
-def _reference(item: Item, key: str, known: Mapping[str, object], message_id: str) -> Iterator[Problem]:
+def _reference(item: Item, key: str, known: Collection[str], message_id: str) -> Iterator[Problem]:
     name = item.text(key)
     if name is not None and name not in known:
         yield item.problem(message_id, key, name=name, suggestion=suggestion(name, known), known=", ".join(known))
@@ -93,7 +94,7 @@ def _reference(item: Item, key: str, known: Mapping[str, object], message_id: st
 def _contract_and_layout(item: Item, contract: str | None, known: Known) -> Iterator[Problem]:
     """`item` names a layout of `contract`."""
     registry, layout = known.registry, item.text("layout")
-    if registry is None or contract is None or layout is None or contract not in registry.names():
+    if contract is None or layout is None or contract not in registry.names():
         return
     layouts = registry.layouts(contract)
     if layout not in layouts:
@@ -104,9 +105,7 @@ def _contract_and_layout(item: Item, contract: str | None, known: Known) -> Iter
 def _interface(item: Item, by_kind: Mapping[str, Mapping[str, Item]], known: Known) -> Iterator[Problem]:
     yield from _reference(item, "endpoint", by_kind["endpoints"], "RNK2104E")
     contract = item.text("contract")
-    if known.registry is not None:
-        names = dict.fromkeys(known.registry.names())
-        yield from _reference(item, "contract", names, "RNK2105E")
+    yield from _reference(item, "contract", [*known.registry.names(), *known.registry.broken], "RNK2105E")
     yield from _contract_and_layout(item, contract, known)
     if isinstance(known.layout(contract, item.text("layout")), XmlLayout):
         yield item.problem("RNK2107E", "layout", name=item.text("layout"))
@@ -176,9 +175,7 @@ def _translation(item: Item, source: str | None, known: Known) -> Iterator[Probl
     if name is None:
         yield from _contract_and_layout(item, source, known)
         return
-    if known.translations is None:
-        return
-    yield from _reference(item, "translation", known.translations, "RNK2114E")
+    yield from _reference(item, "translation", [*known.translations, *known.broken_translations], "RNK2114E")
     translation = known.translations.get(name)
     if translation is None:
         return

@@ -49,4 +49,6 @@ def worded(found: Mapping[str, Any], where: str) -> tuple[str, dict[str, object]
         told["least"] = facts["min_length"]
     if message_id is not None:
         return message_id, told
-    return "RNK1003E", {"reason": str(found["msg"]).removeprefix("Value error, "), "hint": f"now: {told['found']}", "path": where}
+    whole = isinstance(found.get("input"), dict | list)  # of a whole item its place says more than its text
+    hint = where if whole else f"now: {told['found']}"
+    return "RNK1003E", {"reason": str(found["msg"]).removeprefix("Value error, "), "hint": hint, "path": where}

@@ -43,10 +43,12 @@ def library_folder() -> Path:
 
 
 class Registry:
-    """Contracts and layouts by name. `warnings` are problems that do not stop the work (message ids ending in W)."""
+    """Contracts and layouts by name. `warnings` are problems that do not stop the work (message ids ending in W); `broken` are the names
+    of contracts whose files could not be read, where that did not end the reading (see `readable`)."""
 
-    def __init__(self, entries: dict[str, _Entry], warnings: Sequence[Problem] = ()) -> None:
+    def __init__(self, entries: dict[str, _Entry], warnings: Sequence[Problem] = (), broken: Iterable[str] = ()) -> None:
         self._entries = entries
+        self.broken = frozenset(broken)
         self.warnings = tuple(warnings)
 
     @classmethod
@@ -56,18 +58,30 @@ class Registry:
         Raises:
             DocumentInvalid: with all problems of all files, each at its line; nothing is loaded then.
         """
+        registry, problems = cls.readable(folders)
+        if problems:
+            raise DocumentInvalid(problems)
+        return registry
+
+    @classmethod
+    def readable(cls, folders: Sequence[Path] = ()) -> tuple[Registry, list[Problem]]:
+        """As `load`, but what can be read is there although other files have errors, which come back. For checking, not for working:
+        a contract of `broken` is missing, and one with smaller mistakes is there with them."""
         entries: dict[str, _Entry] = {}
         problems: list[Problem] = []
+        broken: set[str] = set()
         for folder in (library_folder(), *folders):
             if not folder.is_dir():
                 problems.append(Problem("RNK1102E", folder, 0, 0, "", {"folder": str(folder)}))
                 continue
             for file in sorted(folder.glob("*.yaml")):
                 if not file.name.endswith(CASES_ENDING):
-                    problems.extend(_read_into(entries, file))
-        if any(problem.message_id.endswith("E") for problem in problems):
-            raise DocumentInvalid([problem for problem in problems if problem.message_id.endswith("E")])
-        return cls(entries, problems)
+                    found = _read_into(entries, file)
+                    problems.extend(found)
+                    broken |= {file.stem} if any(problem.message_id.endswith("E") for problem in found) else set()
+        errors = [problem for problem in problems if problem.message_id.endswith("E")]
+        warnings = [problem for problem in problems if problem.message_id.endswith("W")]
+        return cls(entries, warnings, broken - set(entries)), errors
 
     @classmethod
     def of_files(cls, paths: Iterable[Path]) -> Registry:
