@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Protocol
 
+from bus.adapter_ports import Publication, Sink
 from bus.batch.broken import merged
 from bus.batch.pool import WorkerPool
 from bus.batch.prepared import WorkFolder, prepared_path
@@ -31,7 +32,7 @@ from bus.errors import (
     told_of,
 )
 from bus.message import Chunk, Delivery, DeliveryChunkDone, DeliveryState, Message, NewQuarantine, Part, QuarantineKind
-from bus.ports import Clock, DeliverJournal, PayloadStore, Publication, QueryJournal, Sink
+from bus.ports import Clock, DeliverJournal, PayloadStore, QueryJournal
 from bus.retry import Backoff, within_attempt
 from bus.steps import reached
 from contracts.errors import RenkeiError

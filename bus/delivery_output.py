@@ -15,6 +15,7 @@ from typing import Protocol, cast
 
 import xxhash
 
+from bus.adapter_ports import OpenSink, Publication, RandomAccess, Sink
 from bus.batch.gather import all_or_none
 from bus.batch.pool import WorkerPool
 from bus.batch.recipe import WriteRecipe, writing
@@ -23,7 +24,6 @@ from bus.batch.render import RenderChunk, RenderDocuments, StoredChunk, Written
 from bus.direct_io import read_at
 from bus.errors import TotalsDisagree
 from bus.message import Delivery, DeliveryChunkDone
-from bus.ports import OpenSink, Publication, RandomAccess, Sink
 from bus.routing import document_name
 from bus.steps import reached
 from contracts.layouts.model import XmlLayout

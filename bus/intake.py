@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from bus.adapter_ports import Arrival, Source
 from bus.batch.broken import merged
 from bus.batch.gather import all_or_none
 from bus.batch.ingest import IngestChunk
@@ -51,7 +52,7 @@ from bus.message import (
     Receipt,
     ReceiptOutcome,
 )
-from bus.ports import AcceptJournal, Arrival, PayloadStore, QueryJournal, Source
+from bus.ports import AcceptJournal, PayloadStore, QueryJournal
 from bus.routing import route
 from bus.security.keyed_hash import KeyedHash
 from bus.site import Interface

@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from bus.adapter_ports import Arrival
 from bus.errors import IntakeRefused
 from bus.message import Message, MessageState, NewMessage, NewQuarantine, Receipt, ReceiptOutcome
-from bus.ports import AcceptJournal, Arrival, QueryJournal
+from bus.ports import AcceptJournal, QueryJournal
 from contracts.errors import FileUnreadable, RenkeiError
 
 LOOKED_AT: Final = 50

@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 
+from bus.adapter_ports import Arrival
 from bus.calendar import rerun_margin_seconds, window
 from bus.delivery import Outcome
 from bus.intake import Observer, Taken
 from bus.intake_history import begun_us, belongs, last_batch
 from bus.message import Delivery, DeliveryState, Message, ReceiptOutcome
-from bus.ports import Arrival, Clock, QueryJournal
+from bus.ports import Clock, QueryJournal
 from bus.site import Interface, LoadedSite
 from contracts.errors import RenkeiError
 from monitoring.log import log

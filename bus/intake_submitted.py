@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from bus.adapter_ports import Arrival
 from bus.batch.recipes import Recipes
 from bus.errors import OperationRefused, told_of
 from bus.intake import Taken
 from bus.message import Note
 from bus.names import NamePattern
-from bus.ports import Arrival
 
 
 @dataclass(slots=True)

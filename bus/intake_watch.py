@@ -16,10 +16,10 @@ from typing import Final
 
 from watchfiles import awatch
 
+from bus.adapter_ports import Arrival, Source
 from bus.errors import told_of
 from bus.intake import Intake, Observer, Taken
 from bus.intake_report import Reporter
-from bus.ports import Arrival, Source
 from contracts.errors import RenkeiError
 from monitoring.log import log
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from bus.adapter_ports import Arrival
 from bus.batch.pool import WorkerPool
 from bus.errors import JournalError, OperationRefused, told_of
 from bus.intake_submitted import Progress, SubmittedSource
@@ -23,7 +24,6 @@ from bus.intake_watch import SourceWatch, take_one
 from bus.node_parts import Parts, assemble, configured_sources, private_folder
 from bus.operations import Operations
 from bus.operations_night import night
-from bus.ports import Arrival
 from bus.site_check import load_site, site_alone
 from monitoring.log import log
 from monitoring.metrics import Waiting

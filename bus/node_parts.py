@@ -10,6 +10,7 @@ from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import IO
 
+from bus.adapter_ports import Adapter, Arrival, Sink, Source
 from bus.batch.pool import WorkerPool
 from bus.batch.prepared import WorkFolder
 from bus.batch.recipes import Recipes
@@ -24,7 +25,6 @@ from bus.intake_submitted import Progress, Submissions
 from bus.journal.journal import SqlJournal
 from bus.operations import Operations
 from bus.payloads import DirectoryPayloads
-from bus.ports import Adapter, Arrival, Sink, Source
 from bus.security.keyed_hash import KeyedHash
 from bus.security.seal import IdentitySeal
 from bus.site import LoadedSite

@@ -19,9 +19,9 @@ from typing import Final
 
 from adapters.files.errors import telling, transport_error
 from adapters.files.folder import rename_noreplace, sync_folder, write_all, write_durably
+from bus.adapter_ports import Publication
 from bus.errors import Permanent, Transient, TransportError
 from bus.names import name_problem
-from bus.ports import Publication
 
 _TEMPORARY: Final = re.compile(r"\.renkei-(?P<delivery>[A-Za-z0-9-]+)-(?P<fence>[0-9]+)-(?P<number>[0-9]+|end)-(?P<folder>[0-9a-f]+)\.tmp")
 _DELIVERY: Final = re.compile(r"[A-Za-z0-9-]+")

@@ -17,9 +17,9 @@ from adapters.files.open_writers import is_being_written
 from adapters.files.refusals import Refusals
 from adapters.files.settings import SourceSettings
 from adapters.files.waiting import DropFolder, Ready
+from bus.adapter_ports import Arrival
 from bus.message import Note
 from bus.names import NamePattern
-from bus.ports import Arrival
 from bus.steps import reached
 
 

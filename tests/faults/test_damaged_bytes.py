@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from bus import delivery
+from bus.adapter_ports import Publication
 from bus.batch.pool import WorkerPool
 from bus.batch.recipe import WriteRecipe
 from bus.delivery_output import Output, seal_and_recount
 from bus.message import FINISHED, Delivery, DeliveryState, QuarantineKind
 from bus.node import Node, running_node
-from bus.ports import Publication
 from tests.faults.night import Nights, nights
 from tests.faults.night_site import TENANT, Tries, drop, people, write_site
 from tests.faults.real_node import until

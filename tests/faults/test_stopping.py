@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import pytest
 
+from bus.adapter_ports import Arrival, Source
 from bus.intake_watch import SourceWatch
-from bus.ports import Arrival, Source
 
 KEY = ("332020", "drop")
 

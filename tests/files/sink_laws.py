@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 import pytest
 
+from bus.adapter_ports import Publication, Sink
 from bus.errors import Permanent, Transient
-from bus.ports import Publication, Sink
 
 DELIVERY = "332020-d4"
 

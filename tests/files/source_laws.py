@@ -7,7 +7,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from bus.ports import Arrival, Source
+from bus.adapter_ports import Arrival, Source
 
 
 class SourceLaws(ABC):

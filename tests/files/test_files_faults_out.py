@@ -20,8 +20,8 @@ from adapters.files import folder as folder_calls
 from adapters.files import sink as sink_module
 from adapters.files.errors import telling, transport_error
 from adapters.files.sink import FilesSink
+from bus.adapter_ports import Publication
 from bus.errors import Permanent, Transient, TransportError
-from bus.ports import Publication
 from contracts.messages import catalogue
 from tests.files.doubles import as_nobody
 

@@ -9,7 +9,7 @@ import pytest
 
 from adapters.files.sink import FilesSink
 from adapters.files.source import FilesSource
-from bus.ports import Arrival, Source
+from bus.adapter_ports import Arrival, Source
 from tests.files.doubles import HandClock, drop, files_source
 from tests.files.sink_laws import RandomAccessLaws
 from tests.files.source_laws import SourceLaws

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from bus.adapter_ports import Arrival
 from bus.clock import ManualClock
 from bus.delivery import Outcome
 from bus.intake import Taken
@@ -28,7 +29,6 @@ from bus.message import (
     ReceiptOutcome,
     Versions,
 )
-from bus.ports import Arrival
 from bus.site import Interface, LoadedSite, LoadedTenant, Site, Subscription, System, Tenant
 from contracts.totals import Totals
 from monitoring.metrics import Metrics
