@@ -7,6 +7,7 @@ parent has committed what `IngestChunk` returns. Running it again gives the same
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,13 +54,14 @@ class IngestChunk:
         """See `bus.message.ChunkDone`."""
         raw = read_range(self.path, self.plan.first_byte, self.plan.length)
         reached("mid_read")
-        original = self.payloads.put(raw, self._binding("original", last=self.last))
-        chunk = validate_chunk(raw, self.plan, self.recipe)
-        parts = [original, *self._around(), *self._rejects(raw, chunk.violations)]
         prepared = prepared_path(self.folder, self.plan.index)
         keys = keys_path(self.folder, self.plan.index)
-        write_prepared(chunk.good, prepared)
-        write_keys(chunk.good, self.recipe.contract.key, self.key_seed, keys)
+        with ThreadPoolExecutor(1) as beside:  # the disk and the processor work at the same time; both are done when this block ends
+            original = beside.submit(self.payloads.put, raw, self._binding("original", last=self.last))
+            chunk = validate_chunk(raw, self.plan, self.recipe)
+            write_prepared(chunk.good, prepared)
+            write_keys(chunk.good, self.recipe.contract.key, self.key_seed, keys)
+            parts = [original.result(), *self._around(), *self._rejects(raw, chunk.violations)]
         return ChunkDone(
             index=self.plan.index,
             good=totals_of(chunk.good, self.recipe.contract),
