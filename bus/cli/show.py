@@ -9,9 +9,10 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from typing import Any
+from typing import Any, Final
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -22,6 +23,10 @@ from contracts.errors import DocumentInvalid, Problem, RenkeiError
 from contracts.messages import Language, action, retold, text
 
 Reading = Callable[[Mapping[str, Any]], object]
+LAST_COLUMN: Final = 30
+"""The last column, where long words stand, may be wrapped down to so many characters."""
+GAP: Final = 3
+"""Characters between two columns."""
 Columns = Sequence[tuple[str, str | Reading]]
 """Column by column: the word that heads it, and the key of the row or how to read the value."""
 
@@ -42,14 +47,34 @@ def rows(session: Session, found: Iterable[Mapping[str, Any]], columns: Columns,
     if not listed:
         session.out.print(word("nothing", session.language))
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     samples = [[_read(row, how) for _, how in columns] for row in listed]
-    for index, (heading, _) in enumerate(columns):
-        numeric = all(isinstance(values[index], int) for values in samples)
-        table.add_column(word(heading, session.language), justify="right" if numeric else "left", overflow="fold")
-    for values in samples:
-        table.add_row(*(Text(cell(value, session.language, session.zone)) for value in values))
+    numeric = [all(isinstance(values[index], int) for values in samples) for index in range(len(columns))]
+    heads = [word(heading, session.language) for heading, _ in columns]
+    cells = [[cell(value, session.language, session.zone) for value in values] for values in samples]
+    widths = [max(map(cell_len, column)) for column in zip(heads, *cells, strict=True)]
+    if sum(widths[:-1]) + min(widths[-1], LAST_COLUMN) + GAP * len(widths) > session.out.width:
+        _one_below_the_other(session, heads, cells)
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, head in enumerate(heads):
+        last = index == len(heads) - 1
+        table.add_column(head, justify="right" if numeric[index] else "left", overflow="fold", no_wrap=not last)
+    for values in cells:
+        table.add_row(*map(Text, values))
     session.out.print(table)
+
+
+def _one_below_the_other(session: Session, heads: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    """A list that is too wide for the terminal: each row as its own few lines, so that no id or name is broken; empty values left out."""
+    for values in cells:
+        table = Table(box=None, show_header=False, pad_edge=False)
+        table.add_column(style="dim", no_wrap=True)
+        table.add_column(overflow="fold")
+        for head, value in zip(heads, values, strict=True):
+            if value:
+                table.add_row(head, Text(value))
+        session.out.print(table)
+        session.out.print()
 
 
 def facts(session: Session, found: Mapping[str, object]) -> None:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
+from rich.console import Console
 
 from bus.cli.app import run
+from bus.cli.link import Operations
+from bus.cli.session import Session
 from bus.example import write_example
+from contracts.messages import Language
 from contracts.synthetic.files import generate
 from monitoring.log import set_up_log
 from tests.cli.conftest import Night, Renkei, delivery, message, quarantine_entry
@@ -96,3 +102,20 @@ def test_without_a_node_a_file_is_taken_in_before_the_command_ends(tmp_path: Pat
     assert list((site / "var" / "submitted").iterdir()) == []
     assert run(["status", "--json"], at_site) == 0
     assert json.loads(capsys.readouterr().out)["runs"] is False
+
+
+def test_a_narrow_terminal_breaks_no_id_and_no_name(night: Night, tmp_path: Path) -> None:
+    night.deliveries_held = [{**delivery(), "file_name": "resident_332020_20261119_001.csv"}]
+    night.messages_held = [message()]
+
+    @contextmanager
+    def opens(folder: Path, language: Language) -> Iterator[Operations]:
+        yield night
+
+    for command, whole in (("deliveries", "resident_332020_20261119_001.csv"), ("messages", "JUMIN_20261119_001.csv")):
+        out = io.StringIO()
+        session = Session("ja", tmp_path, out=Console(file=out, width=80, highlight=False), opens=opens)
+        assert run(["--lang", "ja", command], {}, session) == 0
+        assert whole in out.getvalue()
+        assert "332020-m1" in out.getvalue()
+        assert max(cell_len(line) for line in out.getvalue().splitlines()) <= 80
