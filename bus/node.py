@@ -31,8 +31,8 @@ from monitoring.metrics import Waiting
 if TYPE_CHECKING:
     from bus.api.client import RemoteOperations
 
-THREADS: Final = 64
-"""Threads for blocking calls: a hanging target must not starve the journal."""
+THREADS: Final = 256
+"""Threads for blocking calls, made when they are needed: `MOST_RUNNING` hanging deliveries must not starve the journal."""
 SOCKET: Final = "node.sock"
 
 
@@ -48,7 +48,6 @@ class Node:
     parts: Parts = field(init=False)
     _loop: asyncio.AbstractEventLoop = field(init=False)
     _tasks: set[asyncio.Task[Any]] = field(default_factory=set)
-    _problems: list[str] = field(default_factory=list)
 
     async def run(self, ready: Future[Node], stop: asyncio.Event) -> None:
         """Run until `stop`. Everything that was begun is either finished or left so that the next start goes on with it."""
