@@ -13,6 +13,7 @@ import typer
 from bus.cli import show
 from bus.cli.exits import ExitCode
 from bus.cli.generate import make
+from bus.cli.language import word
 from bus.cli.link import Row, running
 from bus.cli.progress import Progress
 from bus.cli.session import Session, session_of
@@ -117,10 +118,10 @@ def _told_night(session: Session, place: Place, trace: Row, seconds: float) -> b
         session,
         {
             "business_date": place.business_date,
-            "duration": f"{seconds:.1f} s",
-            "speed": f"{int(message['records']) / seconds:,.0f} records/s",
+            "duration": f"{seconds:.1f} {word('seconds', session.language)}",
+            "speed": f"{int(message['records']) / seconds:,.0f} {word('records_per_second', session.language)}",
             "window_end": show.Moment(place.window.end_us),
-            "margin": f"{margin / 3600:,.1f} h",
+            "margin": f"{margin / 3600:,.1f} {word('hours', session.language)}",
         },
     )
     wrong = [str(row["subscription"]) for row in rows if not row["totals_agree"]]
