@@ -1,39 +1,35 @@
 """The batch workers as seen from the node: a fixed number of processes, tasks dealt in turn, a dead worker replaced.
 
-Owns: processes and their pipes. Tasks are put in groups (a message being taken in, a delivery being written); groups take turns, and
+Owns: which worker does what, and when. Tasks are put in groups (a message being taken in, a delivery being written); groups take turns, and
 the tasks of one group start in the order they were given, so that a task may wait for an earlier one of its group without deadlock:
 a lost task goes back to the front of its group. Among the groups' first tasks a worker prefers one about what it has at hand.
+
+A worker may hang in the middle of a task (a share that does not answer; not even a signal ends such a process). Another takes its place
+until it is back, and no further task of that group begins meanwhile, so that one target or source cannot have all workers.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-import subprocess
-import sys
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from typing import Any, Final
 
 from bus.batch.task import Task
+from bus.batch.worker_process import Worker, start_worker
 from bus.errors import BusError
+from monitoring.log import log
 
 Answer = Callable[[Any], Awaitable[object]]
 
-WORKER_ENVIRONMENT: Final = {
-    "POLARS_MAX_THREADS": "1",
-    "MALLOC_MMAP_THRESHOLD_": str(256 * 1024 * 1024),
-    "MALLOC_TRIM_THRESHOLD_": str(512 * 1024 * 1024),
-    "_RJEM_MALLOC_CONF": "dirty_decay_ms:10000,muzzy_decay_ms:10000",
-}
-"""One thread per process: the processes share the cores. Freed memory is kept for the next chunk instead of going back to the kernel and
-being faulted in again, which cost a fifth of the time. Whoever sets one of these for the node overrides it."""
 SPAWN_AGAIN_SECONDS: Final = 1.0
 LOSSES_ALLOWED: Final = 3
 """How often one task may lose its worker (killed, out of memory) before it is given up."""
+SILENT_SECONDS: Final = 60.0
+"""A worker that says nothing for so long is taken to hang: a task takes seconds."""
+MOST_SPARES: Final = 16
+"""Workers at once beyond `size`, in the place of those that hang."""
 
 
 class WorkerLost(BusError):
@@ -51,14 +47,6 @@ class _Job:
 
 
 @dataclass(slots=True)
-class _Worker:
-    process: subprocess.Popen[bytes]
-    connection: Connection
-    at_hand: str = ""
-    """what its latest task was about"""
-
-
-@dataclass(slots=True)
 class WorkerPool:
     """`size` worker processes. Use as `async with WorkerPool(2) as pool`, from one event loop."""
 
@@ -67,17 +55,36 @@ class WorkerPool:
     """workers that died, since the start"""
     _queues: dict[str, deque[_Job]] = field(default_factory=dict)
     _waiting: asyncio.Condition = field(default_factory=asyncio.Condition)
-    _servers: list[asyncio.Task[None]] = field(default_factory=list)
-    _workers: dict[int, _Worker] = field(default_factory=dict)
+    _servers: set[asyncio.Task[None]] = field(default_factory=set)
+    _watching: asyncio.Task[None] | None = None
+    _workers: dict[int, Worker] = field(default_factory=dict)
 
     async def __aenter__(self) -> WorkerPool:
-        self._servers = [asyncio.create_task(self._serve(), name=f"batch-worker-{n}") for n in range(self.size)]
+        for _ in range(self.size):
+            self._start_server()
+        self._watching = asyncio.create_task(self._watch())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for server in self._servers:
-            server.cancel()
-        await asyncio.gather(*self._servers, return_exceptions=True)
+        tasks = [*self._servers, *([self._watching] if self._watching else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _start_server(self) -> None:
+        server = asyncio.create_task(self._serve())
+        self._servers.add(server)
+        server.add_done_callback(self._servers.discard)
+
+    async def _watch(self) -> None:
+        """Give the place of each worker that hangs to another."""
+        while True:
+            await asyncio.sleep(SILENT_SECONDS / 10)
+            silent = [worker for worker in self._workers.values() if worker.silent_seconds >= SILENT_SECONDS and not worker.replaced]
+            for worker in silent[: self.size + MOST_SPARES - len(self._servers)]:
+                worker.replaced = True
+                log("RNK4048W", group=worker.group, pid=worker.process.pid, seconds=round(worker.silent_seconds))
+                self._start_server()
 
     @property
     def pids(self) -> frozenset[int]:
@@ -110,9 +117,9 @@ class WorkerPool:
             if not queue:
                 del self._queues[job.group]
 
-    async def _next(self, worker: _Worker) -> _Job:
+    async def _next(self, worker: Worker) -> _Job:
         async with self._waiting:
-            await self._waiting.wait_for(lambda: self._queues)
+            await self._waiting.wait_for(self._ready)
             group = self._choose(worker)
             queue = self._queues.pop(group)
             job = queue.popleft()
@@ -120,9 +127,14 @@ class WorkerPool:
                 self._queues[group] = queue  # to the back: groups take turns
             return job
 
-    def _choose(self, worker: _Worker) -> str:
+    def _ready(self) -> dict[str, deque[_Job]]:
+        """The groups whose first task may begin: none of their workers hangs."""
+        hang = {worker.group for worker in self._workers.values() if worker.replaced and not worker.asks}
+        return {group: queue for group, queue in self._queues.items() if group not in hang}
+
+    def _choose(self, worker: Worker) -> str:
         """The group whose first task is about what the worker has at hand; else about nothing another worker has; else the next."""
-        firsts = {group: queue[0].about for group, queue in self._queues.items()}
+        firsts = {group: queue[0].about for group, queue in self._ready().items()}
         own = next((group for group, about in firsts.items() if about and about == worker.at_hand), None)
         others = {other.at_hand for other in self._workers.values()}
         free = next((group for group, about in firsts.items() if not about or about not in others), None)
@@ -136,25 +148,40 @@ class WorkerPool:
     async def _serve(self) -> None:
         worker = await self._new_worker()
         try:
-            while True:
+            while not worker.replaced:
                 job = await self._next(worker)
                 if job.result.done():
                     continue
-                worker.at_hand = job.about
-                try:
-                    await self._work(worker, job)
-                except (EOFError, OSError):
-                    self.lost += 1
-                    self._end(worker)
-                    await self._lose(job)
-                    worker = await self._new_worker()
-                except Exception as error:  # noqa: BLE001 - what came over the pipe makes no sense: the job fails, the pool goes on
-                    self._end(worker)
-                    if not job.result.done():
-                        job.result.set_exception(error)
+                alive = await self._try(worker, job)
+                if not (alive or worker.replaced):
                     worker = await self._new_worker()
         finally:
             self._end(worker)
+
+    async def _try(self, worker: Worker, job: _Job) -> bool:
+        """Have the worker do the job. False when it is not to be used again."""
+        worker.at_hand, worker.group = job.about, job.group
+        try:
+            await self._work(worker, job)
+        except (EOFError, OSError):
+            self.lost += 1
+            self._end(worker)
+            await self._lose(job)
+            return False
+        except Exception as error:  # noqa: BLE001 - what came over the pipe makes no sense: the job fails, the pool goes on
+            self._end(worker)
+            if not job.result.done():
+                job.result.set_exception(error)
+            return False
+        finally:
+            worker.group = ""
+            if worker.replaced:
+                await self._let_group_go()
+        return True
+
+    async def _let_group_go(self) -> None:
+        async with self._waiting:
+            self._waiting.notify_all()
 
     async def _lose(self, job: _Job) -> None:
         job.losses += 1
@@ -163,12 +190,14 @@ class WorkerPool:
         elif not job.result.done():
             job.result.set_exception(WorkerLost("RNK4001E", group=job.group, losses=job.losses))
 
-    async def _work(self, worker: _Worker, job: _Job) -> None:
+    async def _work(self, worker: Worker, job: _Job) -> None:
         worker.connection.send(job.task)
         while True:
-            await _readable(worker.connection)
+            worker.heard(asks=False)
+            await worker.speaks()
             kind, body = worker.connection.recv()
             if kind == "ask":
+                worker.heard(asks=True)
                 worker.connection.send(await self._answered(worker, job, body))
                 continue
             if not job.result.done():
@@ -178,12 +207,12 @@ class WorkerPool:
                     job.result.set_exception(body)
             return
 
-    async def _answered(self, worker: _Worker, job: _Job, question: object) -> tuple[str, object]:
+    async def _answered(self, worker: Worker, job: _Job, question: object) -> tuple[str, object]:
         """The parent's answer; EOFError when the worker dies while it waits."""
         if job.answer is None or job.result.done():
             return "refuse", "nobody answers"
         answering = asyncio.ensure_future(job.answer(question))
-        dying = asyncio.ensure_future(_readable(worker.connection))
+        dying = asyncio.ensure_future(worker.speaks())
         try:
             await asyncio.wait({answering, dying, job.result}, return_when=asyncio.FIRST_COMPLETED)
             if dying.done():
@@ -198,7 +227,7 @@ class WorkerPool:
             dying.cancel()
             await asyncio.gather(answering, dying, return_exceptions=True)  # the pipe's reader must be free again
 
-    async def _new_worker(self) -> _Worker:
+    async def _new_worker(self) -> Worker:
         """A new process; where the system gives none now (no memory, too many processes), as soon as it does."""
         while True:
             try:
@@ -206,38 +235,11 @@ class WorkerPool:
             except OSError:
                 await asyncio.sleep(SPAWN_AGAIN_SECONDS)
 
-    def _spawn(self) -> _Worker:
-        ours, theirs = socket.socketpair()
-        environment = WORKER_ENVIRONMENT | dict(os.environ)
-        with theirs:
-            process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-m", "bus.batch.worker", str(theirs.fileno()), str(os.getpid())],
-                env=environment,
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-            )
-        worker = self._workers[process.pid] = _Worker(process, Connection(ours.detach()))
+    def _spawn(self) -> Worker:
+        worker = start_worker()
+        self._workers[worker.process.pid] = worker
         return worker
 
-    def _end(self, worker: _Worker) -> None:
-        worker.connection.close()
-        worker.process.kill()
-        worker.process.wait()
+    def _end(self, worker: Worker) -> None:
+        worker.end()
         self._workers.pop(worker.process.pid, None)
-
-
-async def _readable(connection: Connection) -> None:
-    """Wait until something (or the end) can be read."""
-    loop = asyncio.get_running_loop()
-    ready = loop.create_future()
-    descriptor = connection.fileno()
-
-    def wake() -> None:
-        if not ready.done():
-            ready.set_result(None)
-
-    loop.add_reader(descriptor, wake)
-    try:
-        await ready
-    finally:
-        loop.remove_reader(descriptor)

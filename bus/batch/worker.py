@@ -1,6 +1,7 @@
 """A batch worker: one process that runs tasks for its node, one at a time, and dies with it.
 
-Owns: the child's side of the pipe (what a task is: `bus.batch.task`). Started by `bus.batch.pool` as `python -m bus.batch.worker FD`.
+Owns: the child's side of the pipe (what a task is: `bus.batch.task`). Started by
+`bus.batch.worker_process` as `python -m bus.batch.worker FD PARENT`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 from bus.batch.task import AskRefused
 
 PR_SET_PDEATHSIG = 1
+
 
 def serve(connection: Connection) -> None:
     """Run tasks until the parent closes the pipe."""

@@ -68,3 +68,15 @@ class TellPids:
 
     def __call__(self, ask: Ask) -> tuple[int, int]:
         return os.getppid(), os.getpid()
+
+
+@dataclass(frozen=True)
+class Hang:
+    """Says where it runs, then hangs until somebody writes into the pipe at `fifo`."""
+
+    fifo: Path
+    here: Path
+
+    def __call__(self, ask: Ask) -> str:
+        self.here.write_text(str(os.getpid()), "ascii")
+        return self.fifo.read_text("ascii")

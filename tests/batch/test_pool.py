@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from bus.batch import pool as pools
 from bus.batch.pool import LOSSES_ALLOWED, WorkerLost, WorkerPool
 from bus.batch.task import AskRefused
 from bus.errors import Transient
-from tests.batch.pool_tasks import AskTurn, Die, DieOnce, Double, Fail, FailStrangely, TellPids
+from tests.batch.pool_tasks import AskTurn, Die, DieOnce, Double, Fail, FailStrangely, Hang, TellPids
 
 
 @pytest_asyncio.fixture
@@ -98,6 +99,7 @@ async def test_a_task_given_up_while_it_waits_frees_its_worker(pool: WorkerPool)
 
 PARENT = """
 import asyncio, os, signal
+from bus.batch import pool as pools
 from bus.batch.pool import WorkerPool
 from tests.batch.pool_tasks import TellPids
 async def main():
@@ -124,3 +126,32 @@ async def test_tasks_run_outside_this_process(pool: WorkerPool) -> None:
     parent, worker = await pool.run("g", TellPids())
     assert parent == os.getpid() != worker
     assert worker in pool.pids
+
+
+async def test_a_worker_that_hangs_is_replaced_until_it_is_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One group hangs the only worker; others go on, while of the hanging group nothing more begins."""
+    monkeypatch.setattr(pools, "SILENT_SECONDS", 1.0)
+    fifo, here = tmp_path / "fifo", tmp_path / "here"
+    os.mkfifo(fifo)
+    async with WorkerPool(1) as pool, asyncio.timeout(30):
+        hanging = asyncio.create_task(pool.run("hangs", Hang(fifo, here)))
+        behind = asyncio.create_task(pool.run("hangs", Double(1)))
+        assert await pool.run("other", Double(2)) == 4
+        assert await pool.run("other", Double(3)) == 6
+        assert not behind.done()
+        assert len(pool.pids) == 2
+        await asyncio.to_thread(fifo.write_text, "back", "ascii")
+        assert (await hanging, await behind) == ("back", 2)
+        while len(pool.pids) > 1:  # noqa: ASYNC110 - processes end by themselves
+            await asyncio.sleep(0.01)
+        assert int(here.read_text("ascii")) not in pool.pids
+        assert await pool.run("other", Double(4)) == 8
+
+
+async def test_a_task_that_waits_for_its_answer_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for an earlier task of its group must not keep that task from beginning."""
+    monkeypatch.setattr(pools, "SILENT_SECONDS", 0.5)
+    turns = Turns()
+    async with WorkerPool(1) as pool, asyncio.timeout(30):
+        tasks = [asyncio.create_task(pool.run("g", AskTurn(index), turns.answer)) for index in (1, 0)]
+        assert (await asyncio.gather(*tasks))[0] == 2
