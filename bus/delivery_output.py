@@ -6,7 +6,6 @@ Owns: writing, sealing and recounting one output. Knows nothing of states and du
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -21,7 +20,7 @@ from bus.batch.pool import WorkerPool
 from bus.batch.recipe import WriteRecipe, writing
 from bus.batch.recount import Recount, same_totals
 from bus.batch.render import RenderChunk, RenderDocuments, StoredChunk, Written
-from bus.direct_io import read_at
+from bus.direct_io import read_at, write_at
 from bus.errors import TotalsDisagree
 from bus.message import Delivery, DeliveryChunkDone
 from bus.routing import document_name
@@ -164,9 +163,8 @@ async def _write_documents(pool: WorkerPool, delivery: Delivery, opened: LocalSi
 
 
 def _write_frame(path: Path, opening: bytes, closing: bytes, end: int) -> None:
-    with path.open("r+b", buffering=0) as file:
-        os.pwrite(file.fileno(), opening, 0)
-        os.pwrite(file.fileno(), closing, end)
+    write_at(path, opening, 0)
+    write_at(path, closing, end)
 
 
 async def seal_and_recount(pool: WorkerPool, delivery: Delivery, recipe: WriteRecipe, output: Output, marker: bytes | None) -> Publication:

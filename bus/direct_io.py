@@ -6,6 +6,8 @@ drives everything else out of the cache. Where the file system does not offer it
 
 Durability comes from the caller's fsync, as ever. Several processes may write ranges of one file side by side as long as the ranges do not
 overlap: whole pages inside a range go directly, the pages at its two ends, which a neighbour may share, through the cache.
+
+No symlink is followed: targets are folders that their receivers may write into, too.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ SMALLEST_BYTES: Final = 256 * 1024
 """Ranges below this are not worth two more system calls."""
 _STEP_BYTES: Final = 4 * 1024 * 1024
 _REFUSED: Final = (errno.EINVAL, errno.EOPNOTSUPP)
+_ITSELF: Final = os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class _Buffers(threading.local):
@@ -48,7 +51,7 @@ def write_at(path: Path, data: bytes, offset: int) -> None:
     """
     first, last = _up(offset), _down(offset + len(data))
     view = memoryview(data)
-    plain = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    plain = os.open(path, os.O_WRONLY | _ITSELF)
     try:
         if last - first >= SMALLEST_BYTES and _write_pages(path, view[first - offset : last - offset], first):
             _write_all(plain, view[: first - offset], offset)
@@ -69,11 +72,14 @@ def read_at(path: Path, offset: int, length: int) -> bytes:
         found = _read_pages(path, offset, length)
         if found is not None:
             return found
-    with path.open("rb", buffering=0) as file:
+    plain = os.open(path, os.O_RDONLY | _ITSELF)
+    try:
         parts = []
-        while length and (part := os.pread(file.fileno(), length, offset)):
+        while length and (part := os.pread(plain, length, offset)):
             parts.append(part)
             offset, length = offset + len(part), length - len(part)
+    finally:
+        os.close(plain)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
@@ -125,7 +131,7 @@ def _read_pages(path: Path, offset: int, length: int) -> bytes | None:
 
 def _open_direct(path: Path, mode: int) -> int | None:
     try:
-        return os.open(path, mode | os.O_DIRECT | os.O_CLOEXEC)
+        return os.open(path, mode | os.O_DIRECT | _ITSELF)
     except OSError as error:
         if error.errno in _REFUSED:
             return None

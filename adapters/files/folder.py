@@ -76,8 +76,8 @@ def private_folder(folder: Path) -> None:
             folder.chmod(PRIVATE)
 
 
-def write_durably(path: Path, data: bytes) -> None:
-    """Write a new small file, for its owner only, and make its bytes durable (the folder is the caller's to sync).
+def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Write a new small file, for its owner only until it is whole, and make its bytes durable (the folder is the caller's to sync).
 
     Raises:
         FileExistsError: the name is taken.
@@ -85,6 +85,7 @@ def write_durably(path: Path, data: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         write_all(descriptor, data)
+        os.fchmod(descriptor, mode)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

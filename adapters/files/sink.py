@@ -169,8 +169,7 @@ class OpenFiles:
             renames.append(self._files[number])
         with telling(self._folder):
             if self._marker is not None:
-                write_durably(self._folder / self._marker[0], marker or b"")
-                (self._folder / self._marker[0]).chmod(self._file_mode)
+                write_durably(self._folder / self._marker[0], marker or b"", self._file_mode)
                 renames.append(self._marker)
             sync_folder(self._folder)
         return Publication(tuple(renames), size)
@@ -200,7 +199,7 @@ class OpenFiles:
         if begins and (self._sealed or number > self._made or number >= len(self._files)):
             raise ValueError(f"file {number} cannot be begun: {self._made} of {len(self._files)} are, sealed: {self._sealed}")
         with telling(self._path(number)):
-            flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT | os.O_EXCL if begins else 0)
+            flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT | os.O_EXCL if begins else 0)
             self._open[number] = os.open(self._path(number), flags, 0o600)
         self._made += begins
         return self._open[number]

@@ -119,3 +119,17 @@ def test_a_full_disk_is_an_error(memory_folder: Path) -> None:
     with pytest.raises(OSError, match="No space"):
         write_at(path, bytes(80 * 1024 * 1024), 0)
     path.unlink()
+
+
+@pytest.mark.parametrize("size", [10, 4 * SMALLEST_BYTES])
+def test_a_link_that_somebody_put_in_the_place_of_a_file_is_not_followed(tmp_path: Path, size: int) -> None:
+    """A receiver may write into its own folder: a link there must not lead the bus to write over a file of its own."""
+    own = tmp_path / "journal.db"
+    own.write_bytes(b"x" * size)
+    link = tmp_path / "link"
+    link.symlink_to(own)
+    with pytest.raises(OSError, match="symbolic"):
+        write_at(link, b"y" * size, 0)
+    with pytest.raises(OSError, match="symbolic"):
+        read_at(link, 0, size)
+    assert own.read_bytes() == b"x" * size

@@ -154,6 +154,36 @@ def test_a_temporary_that_somebody_swapped_is_not_published(tmp_path: Path) -> N
     assert not (tmp_path / "out.csv").exists()
 
 
+def test_links_in_the_place_of_temporaries_are_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may write into the folder swaps what the bus writes for links to a private file: its bytes and rights stay as they are."""
+    private = tmp_path / "private"
+    private.write_bytes(b"secret")
+    private.chmod(0o600)
+    folder = tmp_path / "out"
+    folder.mkdir()
+
+    def swap(path: Path) -> None:
+        path.unlink()
+        path.symlink_to(private)
+
+    real = folder_calls.write_durably
+
+    def writing(path: Path, data: bytes, *more: int) -> None:
+        real(path, data, *more)
+        swap(path)
+
+    opened = FilesSink(folder).open(DELIVERY, 1, ["1.xml", "2.xml"], "m")
+    opened.local_path(0)
+    swap(opened.local_path(1))
+    with pytest.raises(TransportError):
+        opened.seal(None)
+    opened.abort()
+    monkeypatch.setattr(sink_module, "write_durably", writing)
+    opened = FilesSink(folder).open(DELIVERY, 2, ["1.csv"], "m")
+    opened.seal(b"1")
+    assert (private.read_bytes(), private.stat().st_mode & 0o777) == (b"secret", 0o600)
+
+
 def test_nobody_else_reads_a_file_before_it_is_whole(tmp_path: Path) -> None:
     opened = FilesSink(tmp_path, file_mode=0o644).open(DELIVERY, 1, ["out.csv"], "m")
     assert opened.local_path().stat().st_mode & 0o777 == 0o600
