@@ -56,16 +56,20 @@ class Claims:
         self._folder = folder
 
     def take(self, name: str, marker: str | None, look: Look) -> Claim | None:
-        """Move a complete file (and its marker) here; None when it is not what it looked like, and then it is left where it was.
+        """Move a complete file (and its marker) here; None when it is not what it looked like, or its marker was taken back: then it is
+        left where it was.
 
         Raises:
             OSError: nothing was moved, or the claim is found again by `leftovers`.
         """
+        marker_look = Look.at(self._drop / marker) if marker else None
+        if marker and marker_look is None:
+            return None
         private_folder(self._folder)
         token = f"{time.time_ns():020}-{secrets.token_hex(4)}"
         home = self._folder / token
         home.mkdir(mode=0o700)
-        write_durably(home / _RECORD, _record(name, marker, Look.at(self._drop / marker) if marker else None))
+        write_durably(home / _RECORD, _record(name, marker, marker_look))
         sync_folder(home)
         sync_folder(self._folder)
         try:

@@ -18,6 +18,7 @@ from adapters.files.refusals import Refusals
 from adapters.files.settings import SourceSettings
 from adapters.files.waiting import DropFolder, Ready
 from bus.adapter_ports import Arrival
+from bus.errors import TransportError
 from bus.message import Note
 from bus.names import NamePattern
 from bus.steps import reached
@@ -51,17 +52,24 @@ class FilesSource:
         """Claim every complete file, one at a time as the caller asks for the next; files claimed before a crash come first.
 
         Raises:
-            Transient, Permanent: the folder cannot be read or written. What was claimed by then comes again.
+            Transient, Permanent: the folder cannot be read or written; or, when all others were handed out, a file cannot be claimed.
         """
         while claim := self._leftover():
             yield self._handing_out(claim)
         taken = True
         while taken:
-            taken = False
+            taken, trouble = False, None
             for ready in self._look():
-                if claim := self._claim(ready):
+                try:
+                    claim = self._claim(ready)
+                except TransportError as error:
+                    trouble = trouble or error
+                    continue
+                if claim:
                     taken = True
                     yield self._handing_out(claim)
+        if trouble is not None:
+            raise trouble
 
     def accepted(self, arrival: Arrival) -> None:
         """Remove the claimed file and its marker, durably. Again changes nothing.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from types import ModuleType
 
 import pytest
 
-from adapters.files import ADAPTER, claims, open_writers, refusals
+from adapters.files import ADAPTER, claims, folder, open_writers, refusals
 from adapters.files.settings import SinkSettings, SourceSettings
 from adapters.files.source import FilesSource
 from adapters.files.waiting import DropFolder
@@ -501,3 +502,67 @@ def test_an_unforeseen_errno_of_the_claim_is_told(tmp_path: Path, monkeypatch: p
             names(files_source(tmp_path))
     assert raised.value.message_id == "RNK5013E"
     assert names(files_source(tmp_path)) == ["a.csv"]
+
+
+def test_a_refused_file_is_never_lost_to_the_reason_of_another(tmp_path: Path) -> None:
+    """A sender may call a file as the reason of another would be called."""
+    names = ["bad.csv.reason.json", "bad.csv.reason.txt", "bad.csv"]
+    source = files_source(tmp_path, marker=None, stable_seconds=0.001)
+    for name in names:
+        (tmp_path / "claimed").mkdir(exist_ok=True)
+        home = tmp_path / "claimed" / f"claim-of-{name}"
+        home.mkdir()
+        (home / name).write_bytes(name.encode())
+    places = {arrival.name: source.refused(arrival, {"reason": "no"}) for arrival in source.arrivals()}
+    assert {name: places[name].read_bytes() for name in names} == {name: name.encode() for name in names}
+    reasons = {name: json.loads(place.with_name(place.name + ".reason.json").read_text("utf-8"))["file"] for name, place in places.items()}
+    assert reasons == {name: name for name in names}
+
+
+@pytest.mark.parametrize("length", [240, 255])
+def test_a_long_name_leaves_room_for_its_reason(tmp_path: Path, length: int) -> None:
+    name = ("住民" * 50)[: (length - 4) // 3] + ".csv"
+    name = "x" * (length - len(name.encode())) + name
+    source = files_source(tmp_path, marker=None)
+    home = tmp_path / "claimed" / "1"
+    home.mkdir(parents=True)
+    (home / name).write_bytes(b"bad")
+    for _ in range(2):
+        (arrival,) = source.arrivals()
+        place = source.refused(arrival, {"reason": "no"})
+        assert place.read_bytes() == b"bad"
+        assert json.loads(place.with_name(place.name + ".reason.json").read_text("utf-8"))["file"] == name
+        home.mkdir()
+        (home / name).write_bytes(b"bad")
+
+
+def test_a_file_whose_marker_was_taken_back_is_no_claim(tmp_path: Path) -> None:
+    source = files_source(tmp_path)
+    first, second = drop(tmp_path, "a.csv"), drop(tmp_path, "b.csv")
+    arrivals = source.arrivals()
+    assert next(arrivals).name == first.name
+    (tmp_path / "b.csv.end").unlink()
+    assert list(arrivals) == []
+    assert second.exists()
+    (tmp_path / "b.csv.end").touch()
+    assert names(source) == ["b.csv"]
+
+
+def test_one_file_that_cannot_be_claimed_stops_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file in a folder with a sticky bit may be its owner's alone to move."""
+    for name in ("a.csv", "b.csv", "c.csv"):
+        drop(tmp_path, name)
+    real = folder.rename_noreplace
+
+    def refusing(path: Path, target: Path) -> None:
+        if path.name == "a.csv":
+            raise PermissionError(errno.EPERM, "not yours")
+        real(path, target)
+
+    monkeypatch.setattr(claims, "rename_noreplace", refusing)
+    source = files_source(tmp_path)
+    taken: list[str] = []
+    with pytest.raises(Permanent) as raised:
+        taken.extend(arrival.name for arrival in source.arrivals())
+    assert taken == ["b.csv", "c.csv"]
+    assert (raised.value.message_id, raised.value.facts["path"]) == ("RNK5015E", str(tmp_path / "a.csv"))
