@@ -2,6 +2,7 @@
 
 Owns: submissions and how far each is. The operator's file is copied and stays where it is; the copy goes through the same intake as any
 file, and one that a stopped node left is taken in by the next. Progress is kept in memory only: the journal holds what became of the file.
+A submission goes by the name of its copy's folder, so that its id is never given twice and the next node knows it too.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Final
 
 from bus.adapter_ports import Arrival
 from bus.batch.recipes import Recipes
+from bus.durable import sync
 from bus.errors import OperationRefused, told_of
 from bus.intake import Taken
 from bus.message import Note
@@ -83,11 +85,24 @@ class SubmittedSource:
 
 _HALF: Final = ".half-"
 """Before the name of a copy's folder until the copy is whole. The name itself is tenant, endpoint and something of its own."""
+REMEMBERED: Final = 1000
+"""Submissions whose progress can be asked for; of more, those that ended first are forgotten."""
 
 
 def _arrival(copy: Path) -> Arrival:
     tenant, endpoint, _ = copy.parent.name.split(".", 2)
     return Arrival(endpoint, tenant, copy.name, copy, copy.stat().st_size, None)
+
+
+def _copy(path: Path, copy: Path) -> None:
+    """Copy a file, durably: half a copy must not look like a whole one after a power failure."""
+    before = path.stat()
+    shutil.copyfile(path, copy)
+    after = path.stat()
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise OperationRefused("RNK4018E", file=path.name, before=before.st_size, after=after.st_size)
+    sync(copy)
+    sync(copy.parent)
 
 
 @dataclass(slots=True)
@@ -103,19 +118,29 @@ class Submissions:
         """Copy the file and start its intake. Returns the id to ask for progress with.
 
         Raises:
-            OperationRefused: no such file, or not exactly one interface takes it.
+            OperationRefused: no such file, not exactly one interface takes it, or it changes. OSError: it cannot be copied.
         """
         if not path.is_file():
             raise OperationRefused("RNK6086E", path=str(path))
         code, endpoint = self._destination(path.name, interface, tenant)
-        number = f"i{len(self._known) + 1}"
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        folder = Path(tempfile.mkdtemp(prefix=f"{_HALF}{code}.{endpoint}.", dir=self.folder))
-        shutil.copyfile(path, folder / path.name)
-        whole = folder.rename(folder.with_name(folder.name.removeprefix(_HALF)))
-        progress = self._known[number] = Progress()
-        self.start(_arrival(whole / path.name), progress)
-        return number
+        half = Path(tempfile.mkdtemp(prefix=f"{_HALF}{code}.{endpoint}.", dir=self.folder))
+        try:
+            _copy(path, half / path.name)
+            whole = half.rename(half.with_name(half.name.removeprefix(_HALF)))
+        except BaseException:
+            shutil.rmtree(half, ignore_errors=True)
+            raise
+        sync(self.folder)
+        self.start(_arrival(whole / path.name), self._remember(whole.name))
+        return whole.name
+
+    def _remember(self, intake: str) -> Progress:
+        ended = [known for known, progress in list(self._known.items()) if progress.taken is not None or progress.error is not None]
+        for known in ended[: max(0, len(self._known) - REMEMBERED + 1)]:
+            self._known.pop(known, None)
+        progress = self._known[intake] = Progress()
+        return progress
 
     def resume(self) -> None:
         """Start the intake of what an earlier run of the node was given and did not decide upon; forget half-made copies."""
@@ -124,7 +149,7 @@ class Submissions:
             if not copies:
                 shutil.rmtree(folder, ignore_errors=True)
             for copy in copies:
-                self.start(_arrival(copy), Progress())
+                self.start(_arrival(copy), self._remember(folder.name))
 
     def progress(self, intake: str) -> Progress:
         """How far a submission is.

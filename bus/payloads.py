@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from bus.direct_io import write_at
+from bus.durable import sync
 from bus.errors import JournalError, JournalUnavailable
 from bus.message import Message, Part
 from bus.ports import Binding, Seal
@@ -106,7 +107,7 @@ class DirectoryPayloads:
         if folder != self._folder:
             self._prepare(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True, parents=folder == self._folder)
-        _sync_folder(folder.parent)
+        sync(folder.parent)
         if len(self._durable) >= 4096:
             self._durable.clear()
         self._durable.add(folder)
@@ -122,7 +123,7 @@ class DirectoryPayloads:
         except BaseException:
             writing.unlink(missing_ok=True)
             raise
-        _sync_folder(target.parent)
+        sync(target.parent)
 
 
 def _path_of(binding: Binding) -> str:
@@ -130,11 +131,3 @@ def _path_of(binding: Binding) -> str:
     if not all(_STEP.fullmatch(step) for step in steps) or binding.index < 0:
         raise ValueError(f"not a place for a part: {steps} {binding.index}")
     return f"{binding.tenant}/{binding.message}/{binding.kind}-{binding.index:06d}"
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from bus.durable import sync
 from bus.errors import JournalError, JournalUnavailable
 
 Synchronous = Literal["FULL", "OFF"]
@@ -106,11 +107,7 @@ def _make_file(name: str | None) -> None:
         return
     Path(name).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    folder = os.open(Path(name).parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(Path(name).parent)
 
 
 def _on_connect(synchronous: Synchronous, connection: Any, _record: object) -> None:

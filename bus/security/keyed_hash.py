@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from bus.durable import sync
 from bus.errors import JournalError
 
 SECRET_BYTES: Final = 32
@@ -82,8 +83,4 @@ def _make(path: Path) -> None:
             return
     finally:
         fresh.unlink()
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(path.parent)

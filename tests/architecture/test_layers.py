@@ -10,7 +10,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     0: ("contracts", "bus.message", "bus.errors", "monitoring"),
     1: (
         "bus.ports", "bus.adapter_ports", "bus.site", "bus.site_check", "bus.example",
-        "bus.calendar", "bus.retry", "bus.names", "bus.steps", "bus.clock", "bus.direct_io",
+        "bus.calendar", "bus.retry", "bus.names", "bus.steps", "bus.clock", "bus.direct_io", "bus.durable",
     ),
     2: ("bus.journal", "bus.broker", "bus.payloads", "bus.routing", "bus.security", "adapters"),
     3: ("bus.intake", "bus.batch", "bus.delivery", "bus.operations"),

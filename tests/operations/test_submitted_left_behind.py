@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from bus.adapter_ports import Arrival
+from bus.batch.recipes import Recipes
 from bus.errors import OperationRefused
+from bus.intake import Taken
+from bus.intake_submitted import Progress, Submissions
 from bus.message import ReceiptOutcome
 from tests.node.small_city import BOUND_SECONDS, csv, interface, people, running_city, until, write_city
 
@@ -46,3 +54,92 @@ def test_whoever_waits_for_a_submitted_file_is_told_when_the_node_ends(tmp_path:
         assert operations.intake_progress(intake)["finished"] is False
     with pytest.raises(OperationRefused, match="RNK7015E"):
         operations.intake_progress(intake)
+
+
+class _Handed:
+    """Submissions to one drop, whose intake never ends."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Submissions, "_destination", lambda *_: ("332020", "people_drop"))
+        self.folder = folder / "submitted"
+        self.begun: dict[str, Progress] = {}
+        self.file = folder / "PEOPLE_20260401_001.csv"
+        self.file.write_bytes(csv(people(5)))
+        self.submissions = self.again()
+
+    def again(self) -> Submissions:
+        """Those of a node that starts."""
+
+        def start(arrival: Arrival, progress: Progress) -> None:
+            self.begun[arrival.path.parent.name] = progress
+
+        return Submissions(cast("Recipes", None), self.folder, start)
+
+
+def test_two_files_handed_in_at_the_same_time_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    handed = _Handed(tmp_path, monkeypatch)
+    copy, both = shutil.copyfile, threading.Barrier(2)
+
+    def slowly(*paths: Path) -> None:
+        copy(*paths)
+        both.wait(BOUND_SECONDS)
+
+    monkeypatch.setattr(shutil, "copyfile", slowly)
+    with ThreadPoolExecutor() as threads:
+        one, other = threads.map(lambda _: handed.submissions.submit(handed.file, None, None), range(2))
+    assert handed.submissions.progress(one) is not handed.submissions.progress(other)
+
+
+def test_whoever_waits_is_answered_by_the_next_node_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    handed = _Handed(tmp_path, monkeypatch)
+    intake = handed.submissions.submit(handed.file, None, None)
+    handed.begun.clear()
+    restarted = handed.again()
+    restarted.resume()
+    assert list(handed.begun.values()) == [restarted.progress(intake)]
+
+
+def test_a_copy_is_whole_on_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a power failure might leave half a file that looks like a whole one."""
+    handed = _Handed(tmp_path, monkeypatch)
+    synced: list[tuple[str, bool]] = []
+    real = os.fsync
+
+    def sync(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        synced.append((path.name, path.parent.name.startswith(".half-")))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    handed.submissions.submit(handed.file, None, None)
+    assert synced[0] == (handed.file.name, True)
+    assert synced[-1] == ("submitted", False)
+
+
+def test_a_file_that_changes_while_it_is_copied_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    handed = _Handed(tmp_path, monkeypatch)
+    copy = shutil.copyfile
+
+    def growing(source: Path, target: Path) -> None:
+        copy(source, target)
+        with source.open("ab") as file:
+            file.write(csv(people(1, first=6), titles=""))
+
+    monkeypatch.setattr(shutil, "copyfile", growing)
+    with pytest.raises(OperationRefused, match="RNK4018E"):
+        handed.submissions.submit(handed.file, None, None)
+    assert (handed.begun, list(handed.folder.iterdir())) == ({}, [])
+
+
+def test_what_ended_long_ago_is_forgotten_and_what_goes_on_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bus.intake_submitted.REMEMBERED", 2)
+    handed = _Handed(tmp_path, monkeypatch)
+    ids = []
+    for number in range(4):
+        ids.append(handed.submissions.submit(handed.file, None, None))
+        if number != 1:
+            handed.submissions.progress(ids[-1]).taken = cast("Taken", number)
+    assert handed.submissions.progress(ids[1]).taken is None
+    assert handed.submissions.progress(ids[3]).taken is not None
+    with pytest.raises(OperationRefused, match="RNK6087E"):
+        handed.submissions.progress(ids[0])
