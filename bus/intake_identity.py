@@ -23,6 +23,7 @@ _FORMS: Final = {
     "count": r"[0-9]{1,9}",
 }
 HIDDEN: Final = "*"
+_HIGHEST_SEQUENCE: Final = 999_999_999
 
 
 def interface_of(loaded: LoadedTenant, endpoint: str, name: str) -> Interface:
@@ -55,11 +56,19 @@ def identity_of(tenant: str, interface: Interface, name: str, declared: Mapping[
         raise IntakeRefused("RNK4012E", file=name, interface=interface.id)
     try:
         day = date.fromisoformat(business_date).isoformat()
-        number = int(sequence) if sequence is not None else 1
+        number = _sequence(sequence)
     except ValueError as error:
         told_date, told_number = told("business_date", business_date), told("sequence", sequence or "1")
         raise IntakeRefused("RNK4015E", file=name, business_date=told_date, sequence=told_number) from error
     return Identity(tenant, interface.id, day, number)
+
+
+def _sequence(written: str | None) -> int:
+    """The number; 1 when none is written. ValueError when it is none, or no sequence ever gets so far."""
+    number = 1 if written is None else int(written)
+    if not 0 <= number <= _HIGHEST_SEQUENCE:
+        raise ValueError(f"not a sequence: {number}")
+    return number
 
 
 def _agreed(what: str, named: str | int | None, declared: str | None, name: str) -> str | None:

@@ -257,6 +257,11 @@ def test_a_sequence_that_disagrees_with_the_header(city: City) -> None:
     assert (facts["what"], facts["declared"]) == ("sequence", "7")
 
 
+def test_a_sequence_that_no_journal_can_hold(city: City) -> None:
+    day = city.new_day()
+    assert_refused(city, "people", name_of("people", day, 10**20), csv(people(3)), "RNK4015E")
+
+
 @pytest.mark.parametrize(("written", "message_id"), [("        ", "RNK1204E"), ("20261332", "RNK4015E")])
 def test_a_business_date_that_is_none(city: City, written: str, message_id: str) -> None:
     data = summed(people(3), "2026-05-05", 107).replace(b"20260505", written.encode())
