@@ -113,7 +113,7 @@ class Deliverer:
         subscription = self.recipes.subscription(claimed.tenant, claimed.subscription)
         recipe = self.recipes.write(claimed.tenant, message.versions.contract, subscription)
         chunks = await self._stored_chunks(message)
-        sink = self.sinks.sink(claimed.tenant, claimed.endpoint)
+        sink = await asyncio.to_thread(self.sinks.sink, claimed.tenant, claimed.endpoint)
         facts = Facts(claimed.tenant, message.identity.business_date, message.identity.sequence)
         began = time.monotonic()
         output = await write_output(self.pool, claimed, sink, recipe, chunks, facts)
@@ -146,7 +146,8 @@ class Deliverer:
             if not await asyncio.to_thread(nothing_published, claimed.publication):
                 raise Permanent("RNK4032E", delivery=claimed.id, file=claimed.file_name) from error
             return await self._failed(claimed, error, unpublished=True)
-        await self._publish(self.sinks.sink(claimed.tenant, claimed.endpoint), publication)
+        sink = await asyncio.to_thread(self.sinks.sink, claimed.tenant, claimed.endpoint)
+        await self._publish(sink, publication)
         parts = (chunk.out + chunk.filtered + chunk.refused for chunk in done)
         return await self._book(claimed, message, replace(added(parts), records=message.good.records), done, publication.bytes)
 

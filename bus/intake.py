@@ -288,7 +288,7 @@ class Intake:
         facts, parts = _broken(work)
         quarantine = NewQuarantine(QuarantineKind.REFUSED_FILE, work.arrival.name, work.plan.records, {"reason": reason, **facts}, parts)
         await asyncio.to_thread(self.journal.refuse, work.begun.message.id, quarantine=[quarantine], reason=reason)
-        self.work.forget(work.begun.message.id)
+        await asyncio.to_thread(self.work.forget, work.begun.message.id)
         return await self._tell_refused(work.arrival, source, work.begun.message, reason)
 
     async def _tell_refused(self, arrival: Arrival, source: Source, message: Message, reason: str) -> Taken:

@@ -55,7 +55,7 @@ class SourceWatch:
         for key, source in self.sources.items():
             folder = source.watch_folder()
             if folder is not None:
-                folders.setdefault(folder.resolve(), []).append(key)
+                folders.setdefault(await asyncio.to_thread(folder.resolve), []).append(key)
         while folders:
             there = await asyncio.to_thread(_present, folders)
             try:

@@ -20,6 +20,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from bus.durable import sync
 from bus.errors import JournalError, JournalUnavailable
@@ -136,9 +137,9 @@ def _translated() -> Iterator[None]:
         yield
     except IntegrityError as error:
         raise JournalError("RNK3003E", reason=_reason(error)) from error
-    except DBAPIError as error:
+    except (DBAPIError, NoConnectionFree) as error:
         raise JournalUnavailable("RNK3001E", reason=_reason(error)) from error
 
 
-def _reason(error: DBAPIError | OSError) -> str:
+def _reason(error: DBAPIError | NoConnectionFree | OSError) -> str:
     return str(error.orig if isinstance(error, DBAPIError) else error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,17 @@ def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(JournalUnavailable):
         SqlJournal.open(tmp_path / "file" / "journal.db", ManualClock())
+
+
+def test_more_readers_than_there_is_room_for_are_told_to_try_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = open_database(tmp_path / "journal.db")
+    monkeypatch.setattr(database._engine.pool, "_timeout", 0.01)
+    with contextlib.ExitStack() as readers, pytest.raises(JournalUnavailable) as caught:
+        all(readers.enter_context(database.read()) for _ in range(100))
+    assert caught.value.message_id == "RNK3001E"
+    with database.read() as connection:
+        assert connection.exec_driver_sql("SELECT 1").scalar() == 1
+    database.close()
 
 
 def test_a_commit_is_on_disk_and_keys_are_checked(tmp_path: Path) -> None:
