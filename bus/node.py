@@ -1,7 +1,7 @@
 """A running node: watches sources, takes files in, delivers, and answers monitoring and operators.
 
 Owns: starting and stopping. `serve` is the service (`renkei up`), `running` the same within another program, `open_operations` whatever a
-command needs: the running node if there is one, else the site itself in this process.
+command needs: the running node if there is one, else the site itself in this process, which then only delivers when it was handed a file.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class Node:
     parts: Parts = field(init=False)
     _loop: asyncio.AbstractEventLoop = field(init=False)
     _tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+    _dispatching: bool = False
 
     async def run(self, ready: Future[Node], stop: asyncio.Event) -> None:
         """Run until `stop`. Everything that was begun is either finished or left so that the next start goes on with it."""
@@ -58,8 +59,8 @@ class Node:
             try:
                 async with self._listening():
                     await asyncio.to_thread(self._declare)
-                    self._start(self.parts.dispatcher.run())
                     if self.watch:
+                        self._dispatch()
                         sources = await asyncio.to_thread(configured_sources, self.parts.site)
                         self._start(SourceWatch(sources, self.parts.intake, self.parts.reporter).run())
                         await asyncio.to_thread(self.parts.operations.submissions.resume)
@@ -83,6 +84,12 @@ class Node:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.parts.close()
 
+    def _dispatch(self) -> None:
+        """Begin to deliver, if it has not begun."""
+        if not self._dispatching:
+            self._dispatching = True
+            self._start(self.parts.dispatcher.run())
+
     def _start(self, work: Any) -> None:
         self._tasks.add(asyncio.create_task(work))
 
@@ -91,7 +98,7 @@ class Node:
         parts = self.parts
         freed = parts.journal.unclaim(parts.site.site.node)
         log("RNK7002I", site=parts.site.site.site, node=parts.site.site.node, port=self.port, freed=freed)
-        for code, loaded in parts.site.tenants.items():
+        for code, loaded in parts.site.tenants.items() if self.watch else ():
             parts.journal.note(code, "configuration_loaded", loaded.digest, {"node": parts.site.site.node})
         parts.reporter.resume()
 
@@ -107,6 +114,7 @@ class Node:
         asyncio.run_coroutine_threadsafe(self._take_submitted(arrival, progress), self._loop).add_done_callback(ended)
 
     async def _take_submitted(self, arrival: Arrival, progress: Progress) -> None:
+        self._dispatch()
         source = SubmittedSource(private_folder(self.parts.site) / "refused")
         reporter = self.parts.reporter
         try:
