@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 THREADS: Final = 256
 """Threads for blocking calls, made when they are needed: `MOST_RUNNING` hanging deliveries must not starve the journal."""
 SOCKET: Final = "node.sock"
+STOP_SECONDS: Final = 20.0
+"""How long an ending node waits for calls that hang (a share that does not answer). What they were at, the next start goes on with."""
 
 
 @dataclass(slots=True)
@@ -81,7 +84,7 @@ class Node:
     async def _end(self) -> None:
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.wait({asyncio.gather(*self._tasks, return_exceptions=True)}, timeout=STOP_SECONDS)
         self.parts.close()
 
     def _dispatch(self) -> None:
@@ -166,13 +169,25 @@ def serve(folder: Path) -> None:
         NodeBusy: another process runs the site, or its port is taken. DocumentInvalid, SiteInvalid: the configuration.
     """
 
+    code = 1
+
     async def main() -> None:
+        nonlocal code
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await Node(folder).run(Future(), stop)
+        try:
+            await Node(folder).run(Future(), stop)
+            code = 0
+        finally:
+            leaving.start()
 
-    asyncio.run(main())
+    leaving = threading.Timer(STOP_SECONDS, lambda: os._exit(code))  # all that is left by then is threads that hang
+    leaving.daemon = True
+    try:
+        asyncio.run(main())
+    finally:
+        leaving.cancel()
 
 
 @contextlib.contextmanager

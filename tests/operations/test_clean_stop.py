@@ -66,3 +66,40 @@ def test_a_node_told_to_end_in_the_middle_leaves_work_that_the_next_one_finishes
         entries = [entry for entry in city.journal.entries("332020", subject=message.id) if entry.kind == "chunk_done"]
         assert len(entries) == len(city.journal.chunks(message.id)) > 50
         assert not list((tmp_path / "out").rglob(".*"))
+
+
+HANGING = """
+import sys, threading
+from pathlib import Path
+import bus.node
+from adapters.files.sink import FilesSink
+bus.node.STOP_SECONDS = 0.5
+def hang(*_):
+    Path(sys.argv[2]).touch()
+    threading.Event().wait()
+FilesSink.open = hang
+bus.node.serve(Path(sys.argv[1]))
+"""
+
+
+def test_a_target_that_hangs_does_not_keep_a_node_from_ending(tmp_path: Path) -> None:
+    write_city(
+        tmp_path,
+        [interface("people", "csv_cp932", "PEOPLE_{business_date:%Y%m%d}_{sequence:03}.csv")],
+        [subscription("tax", "people")],
+    )
+    drop = tmp_path / "drop" / "people"
+    drop.mkdir(parents=True)
+    (drop / FILE).write_bytes(csv(people(5)))
+    (drop / f"{FILE}.end").touch()
+    hangs = tmp_path / "hangs"
+    node = subprocess.Popen([sys.executable, "-c", HANGING, str(tmp_path), str(hangs)], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until(hangs.exists)
+        node.send_signal(signal.SIGTERM)
+        assert node.wait(BOUND_SECONDS / 3) == 0
+    finally:
+        node.kill()
+        node.wait()
+    with running_city(tmp_path):
+        until((tmp_path / "out" / "tax" / "tax_20260401_001.csv").exists)
