@@ -11,6 +11,7 @@ import zoneinfo
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -26,6 +27,9 @@ from contracts.registry import Registry
 from contracts.translation import Translation
 from contracts.translation_files import find_translations, load_translations
 
+_OF_A_PLACE: Final = ("RNK2204E", "RNK2205E")
+"""A folder that cannot be made or written now: in a tenant's file, the trouble of that endpoint alone."""
+
 
 def load_site(folder_or_file: Path) -> LoadedSite:
     """The checked configuration of a site.
@@ -35,10 +39,11 @@ def load_site(folder_or_file: Path) -> LoadedSite:
 
     Raises:
         SiteInvalid: there is no `site.yaml`.
-        DocumentInvalid: the configuration has errors; lists all of them, of all its files. Warnings do not stop a site.
+        DocumentInvalid: the configuration has errors; lists all of them, of all its files. Warnings do not stop a site, nor does an
+            endpoint's folder that cannot be used now: its own files and deliveries meet that.
     """
     found = _Check(_site_file(folder_or_file))
-    errors = [problem for problem in found.problems() if problem.message_id.endswith("E")]
+    errors = [problem for problem in found.problems() if problem.message_id.endswith("E") and not found.is_of_one_endpoint(problem)]
     if errors:
         raise DocumentInvalid(errors)
     site = parse(found.site.document, Site)
@@ -131,6 +136,10 @@ class _Check:
         order = {document.file: position for position, document in enumerate([self.site.document, *self.documents])}
         unique = {(str(problem.file), problem.line, problem.column, problem.message_id, str(problem.facts)): problem for problem in found}
         return sorted(unique.values(), key=lambda problem: (order.get(problem.file, -1), problem.file, problem.line, problem.column))
+
+    def is_of_one_endpoint(self, problem: Problem) -> bool:
+        """Whether the problem is that an endpoint's folder cannot be used now."""
+        return problem.message_id in _OF_A_PLACE and problem.file != self.file
 
     def _zone(self) -> Iterator[Problem]:
         name = self.site.text("time_zone")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -9,7 +10,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from adapters.files.errors import telling
-from adapters.files.settings import Direction, SinkSettings, SourceSettings, folder_of
+from adapters.files.settings import Direction, SinkSettings, SourceSettings, make_own, place_of
 from adapters.files.sink import FilesSink
 from adapters.files.source import FilesSource
 from bus.errors import SiteInvalid
@@ -25,17 +26,19 @@ class FilesAdapter:
         return SourceSettings if direction == "source" else SinkSettings
 
     def source(self, settings: Mapping[str, object], endpoint: str, tenant: str, folder: Path) -> FilesSource:
-        """A source of this endpoint.
+        """A source of this endpoint. A folder that cannot be made is the source's trouble, told when it is asked for arrivals.
 
         Raises:
-            SiteInvalid: the settings are not a source's. Transient, Permanent: a relative folder could not be made.
+            SiteInvalid: the settings are not a source's.
         """
         try:
             checked = SourceSettings.model_validate(settings)
         except ValidationError as error:
             raise SiteInvalid("RNK5009E", endpoint=endpoint, reason=_reason(error)) from error
-        with telling(folder):
-            return FilesSource(checked, endpoint=endpoint, tenant=tenant, folder=folder_of(checked.folder, folder))
+        place = place_of(checked.folder, folder)
+        with contextlib.suppress(OSError):
+            make_own(checked.folder, place)
+        return FilesSource(checked, endpoint=endpoint, tenant=tenant, folder=place)
 
     def sink(self, settings: Mapping[str, object], endpoint: str, tenant: str, folder: Path) -> FilesSink:  # noqa: ARG002 - the adapters' common form
         """A sink of this endpoint.
@@ -47,8 +50,10 @@ class FilesAdapter:
             checked = SinkSettings.model_validate(settings)
         except ValidationError as error:
             raise SiteInvalid("RNK5009E", endpoint=endpoint, reason=_reason(error)) from error
-        with telling(folder):
-            return FilesSink(folder_of(checked.folder, folder), file_mode=int(checked.file_mode, 8))
+        place = place_of(checked.folder, folder)
+        with telling(place):
+            make_own(checked.folder, place)
+        return FilesSink(place, file_mode=int(checked.file_mode, 8))
 
 
 def _reason(error: ValidationError) -> str:

@@ -55,13 +55,16 @@ class SinkSettings(Strict):
     file_mode: Annotated[str, StringConstraints(pattern=r"^0[0-7]{3}$")] = "0640"
 
 
-def folder_of(setting: str, site_folder: Path) -> Path:
-    """The folder that a setting names; a relative one is made when it is missing.
+def place_of(setting: str, site_folder: Path) -> Path:
+    """Where the folder is that a setting names."""
+    return (site_folder / setting).absolute()
+
+
+def make_own(setting: str, place: Path) -> None:
+    """Make the folder that a setting names, when it belongs to the site (is relative) and is missing.
 
     Raises:
         OSError: it cannot be made.
     """
-    folder = (site_folder / setting).absolute()
     if not Path(setting).is_absolute():
-        folder.mkdir(parents=True, exist_ok=True)
-    return folder
+        place.mkdir(parents=True, exist_ok=True)

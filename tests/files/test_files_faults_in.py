@@ -463,6 +463,18 @@ def test_the_adapter_makes_the_sites_own_folders_and_only_those(tmp_path: Path) 
     assert not mount.exists()
 
 
+def test_a_source_whose_folder_cannot_be_made_is_there_and_says_so(tmp_path: Path) -> None:
+    """One system's folder must not keep a node from starting for all others."""
+    (tmp_path / "in").write_bytes(b"no folder")
+    source = ADAPTER.source({"folder": "in/332020"}, "e", "332020", tmp_path)
+    with pytest.raises(Permanent):
+        names(source)
+    (tmp_path / "in").unlink()
+    (tmp_path / "in" / "332020").mkdir(parents=True)
+    drop(tmp_path / "in" / "332020", "a.csv")
+    assert names(source) == ["a.csv"]
+
+
 @pytest.mark.parametrize(
     "settings",
     [

@@ -236,6 +236,20 @@ def test_warnings_do_not_stop_a_site(site: ExampleSite) -> None:
     load_site(site.folder)
 
 
+def test_one_tenants_folder_that_cannot_be_used_stops_no_site(site: ExampleSite) -> None:
+    """It is that tenant's trouble: `check` says it, its deliveries meet it, and everybody else's work goes on."""
+    (site.folder / "out" / "332020").mkdir(parents=True, exist_ok=True)
+    (site.folder / "out" / "332020" / "tax").write_bytes(b"no folder")
+    assert [(found, name) for found, name, _ in site.said()] == [("RNK2204E", "332020.yaml")]
+    load_site(site.folder)
+
+
+def test_a_site_whose_own_folder_cannot_be_used_does_not_start(site: ExampleSite) -> None:
+    (site.folder / "var").write_bytes(b"no folder")
+    with pytest.raises(DocumentInvalid):
+        load_site(site.folder)
+
+
 def test_the_digest_follows_what_the_tenant_uses(site: ExampleSite) -> None:
     before = {code: tenant.digest for code, tenant in load_site(site.folder).tenants.items()}
     assert len(set(before.values())) == 3
