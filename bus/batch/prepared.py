@@ -64,10 +64,10 @@ def write_prepared(frame: pl.DataFrame, path: Path) -> None:
     frame.write_ipc(path, compression="uncompressed")
 
 
-def read_prepared(path: Path, records: int) -> pl.DataFrame | None:
-    """The good records of a chunk, or None when the file is not there or not whole."""
+def read_prepared(path: Path, records: int, columns: list[str] | None = None) -> pl.DataFrame | None:
+    """The good records of a chunk, all columns or some, or None when the file is not there or not whole."""
     try:
-        frame = pl.read_ipc(path)
+        frame = pl.read_ipc(path, columns=columns)
     except (OSError, pl.exceptions.PolarsError):
         return None
     return frame if frame.height == records else None

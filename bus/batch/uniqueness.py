@@ -65,11 +65,11 @@ class FindDuplicates:
 
     def _records(self, index: int, rows: npt.NDArray[np.int64]) -> pl.DataFrame:
         chunk = self.chunks[index]
-        frame = read_prepared(Path(chunk.prepared_path), chunk.good.records)
+        columns = list(dict.fromkeys([*self.contract.key, *self.contract.control_sums, ORDINAL, LINE, BYTE]))
+        frame = read_prepared(Path(chunk.prepared_path), chunk.good.records, columns)
         if frame is None:
             raise TotalsDisagree("RNK4004E", chunk=index, path=chunk.prepared_path)
-        columns = dict.fromkeys([*self.contract.key, *self.contract.control_sums, ORDINAL, LINE, BYTE])
-        return frame[rows].select(*columns).with_columns(pl.lit(chunk.index).alias(_CHUNK))
+        return frame[rows].select(columns).with_columns(pl.lit(chunk.index).alias(_CHUNK))
 
     def _put(self, rejects: bytes) -> Part:
         return self.payloads.put(rejects, Binding(self.tenant, self.message_id, "rejects", len(self.chunks), last=False))

@@ -1,7 +1,8 @@
 """The whole batch as one process, for timing from outside: `python -m tests.bench.whole_batch SITE_FOLDER FILE`.
 
-Starts a node, hands it the file, waits until every delivery is finished, stops, and prints one JSON line: records in, good, rejected, per
-subscription out, and the peak memory of the node and of its largest worker. Ends 0 only when all three were delivered.
+Drops the file as its system does (data by rename, then the completion marker), starts a node, waits until every delivery is finished, stops,
+and prints one JSON line: records in, good, rejected, per subscription out, the seconds from the node's readiness to the last publication, and
+the peak memory of the node and of its largest worker. Ends 0 only when all three were delivered. The file itself stays where it is.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import resource
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +20,39 @@ from bus.node import running_node
 UNFINISHED = {"due", "claimed", "ready_to_publish"}
 
 
-def wait(operations: Any, intake: str) -> dict[str, Any]:
-    """Ask until the intake is finished; the pause costs at most 20 ms of the result."""
+def drop(folder: Path, file: Path) -> None:
+    """Data under a name nobody looks at, then under its own, then the marker."""
+    arriving = folder / f".{file.name}.part"
+    arriving.hardlink_to(file)
+    arriving.rename(folder / file.name)
+    (folder / f"{file.name}.end").touch()
+
+
+def wait(operations: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The message and its deliveries, once it is decided and they are finished; the pause costs at most 20 ms of the result."""
     pause = threading.Event()
     while True:
-        progress: dict[str, Any] = operations.intake_progress(intake)
-        if progress["finished"]:
-            return progress
+        found = operations.messages(limit=1)
+        if found and found[0]["state"] != "receiving":
+            deliveries = operations.deliveries(message=found[0]["id"])
+            if not any(delivery["state"] in UNFINISHED for delivery in deliveries):
+                return found[0], deliveries
         pause.wait(0.02)
 
 
 def main(folder: Path, file: Path) -> int:
-    with running_node(folder, watch=False, listen=False) as node:
-        operations = node.parts.operations
-        progress = wait(operations, operations.submit(str(file))["intake"])
-    message = progress["message"] or {"records": 0, "good": {"records": 0}, "rejected": {"records": 0}}
+    (folder / "drop").mkdir()
+    drop(folder / "drop", file)
+    with running_node(folder, watch=True, listen=False) as node:
+        began = time.perf_counter()
+        message, deliveries = wait(node.parts.operations)
+        seconds = time.perf_counter() - began
     result = {
         "records": message["records"],
         "good": message["good"]["records"],
         "rejected": message["rejected"]["records"],
-        "deliveries": {one["subscription"]: [one["state"], one["out"]["records"], one["bytes_out"]] for one in progress["deliveries"]},
+        "deliveries": {one["subscription"]: [one["state"], one["out"]["records"], one["bytes_out"]] for one in deliveries},
+        "ready_to_published_seconds": round(seconds, 3),
         "peak_rss_bytes_node": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "peak_rss_bytes_worker": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,
     }
