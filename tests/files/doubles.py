@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
+
+import pytest
 
 from adapters.files.settings import SourceSettings
 from adapters.files.source import FilesSource
@@ -43,3 +46,27 @@ def as_nobody() -> Iterator[None]:
         yield
     finally:
         os.seteuid(0)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing of ours catches it, so that what is on disk is what a kill leaves."""
+
+
+CALLS = ("private_folder", "write_durably", "rename_noreplace", "sync_folder")
+
+
+def kill_at(monkeypatch: pytest.MonkeyPatch, step: int, module: ModuleType) -> None:
+    """Die instead of the module's n-th call that changes the disk."""
+    seen = [0]
+
+    def dying(real: Callable[..., None]) -> Callable[..., None]:
+        def call(*args: object) -> None:
+            seen[0] += 1
+            if seen[0] == step:
+                raise Killed
+            real(*args)
+
+        return call
+
+    for name in CALLS:
+        monkeypatch.setattr(module, name, dying(getattr(module, name)))

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-from adapters.files import ADAPTER, claims, folder, open_writers, refusals
+from adapters.files import ADAPTER, claims, folder, open_writers
 from adapters.files.settings import SinkSettings, SourceSettings
 from adapters.files.source import FilesSource
 from adapters.files.waiting import DropFolder
 from bus.errors import Permanent, SiteInvalid, Transient
 from contracts.messages import text
-from tests.files.doubles import HandClock, as_nobody, drop, files_source
+from tests.files.doubles import HandClock, Killed, as_nobody, drop, files_source, kill_at
 
 
 def names(source: FilesSource) -> list[str]:
@@ -304,30 +301,6 @@ def test_a_full_disk_while_claiming_loses_nothing(small_disk: Path) -> None:
 # --- a crash at any step
 
 
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing of ours catches it, so that what is on disk is what a kill leaves."""
-
-
-CALLS = ("private_folder", "write_durably", "rename_noreplace", "sync_folder")
-
-
-def kill_at(monkeypatch: pytest.MonkeyPatch, step: int, module: ModuleType = claims) -> None:
-    """Die instead of the module's n-th call that changes the disk."""
-    seen = [0]
-
-    def dying(real: Callable[..., None]) -> Callable[..., None]:
-        def call(*args: object) -> None:
-            seen[0] += 1
-            if seen[0] == step:
-                raise Killed
-            real(*args)
-
-        return call
-
-    for name in CALLS:
-        monkeypatch.setattr(module, name, dying(getattr(module, name)))
-
-
 CLAIM_STEPS = 8
 """Calls of one claim: private folder, record, two syncs, data, marker, two syncs."""
 
@@ -335,7 +308,7 @@ CLAIM_STEPS = 8
 def test_one_claim_takes_the_steps_that_are_tried_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drop(tmp_path, "a.csv")
     with monkeypatch.context() as patch:
-        kill_at(patch, CLAIM_STEPS + 1)
+        kill_at(patch, CLAIM_STEPS + 1, claims)
         assert names(files_source(tmp_path)) == ["a.csv"]
 
 
@@ -346,7 +319,7 @@ def test_a_kill_at_any_step_of_a_claim_loses_and_doubles_nothing(
 ) -> None:
     drop(tmp_path, "a.csv", b"first")
     with monkeypatch.context() as patch:
-        kill_at(patch, step)
+        kill_at(patch, step, claims)
         with pytest.raises(Killed):
             names(files_source(tmp_path))
     moved = not (tmp_path / "a.csv").exists()
@@ -365,7 +338,7 @@ def test_a_kill_at_any_step_of_a_claim_loses_and_doubles_nothing(
 def test_a_marker_that_came_later_stays_with_its_own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drop(tmp_path, "a.csv", b"first")
     with monkeypatch.context() as patch:
-        kill_at(patch, 6)  # the data is claimed, its marker is not
+        kill_at(patch, 6, claims)  # the data is claimed, its marker is not
         with pytest.raises(Killed):
             names(files_source(tmp_path))
     assert (tmp_path / "a.csv.end").exists()
@@ -414,22 +387,6 @@ def test_a_kill_at_any_step_of_removing_ends_in_nothing_left(tmp_path: Path, mon
     assert list((tmp_path / "claimed").iterdir()) == []
 
 
-@pytest.mark.parametrize("step", range(1, 8))
-def test_a_kill_while_setting_aside_keeps_one_file_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    drop(tmp_path, "bad.csv", b"bad")
-    source = files_source(tmp_path)
-    (arrival,) = source.arrivals()
-    with monkeypatch.context() as patch:
-        kill_at(patch, step, refusals)
-        with pytest.raises(Killed):
-            source.refused(arrival, {"reason": "first"})
-    again = files_source(tmp_path)
-    for left in again.arrivals():
-        again.refused(left, {"reason": "second"})
-    assert sorted(path.name for path in (tmp_path / "refused").iterdir()) == ["bad.csv", "bad.csv.reason.json", "bad.csv.reason.txt"]
-    assert list((tmp_path / "claimed").iterdir()) == []
-
-
 def test_given_back_work_comes_again(tmp_path: Path) -> None:
     source = files_source(tmp_path)
     drop(tmp_path, "a.csv")
@@ -447,6 +404,38 @@ def test_only_claimed_files_are_ever_removed(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not a claimed file"):
         source.accepted(type(arrival)(arrival.endpoint, arrival.tenant, "stranger.csv", stranger, 0, None))
     assert stranger.exists()
+
+
+def test_a_file_whose_marker_was_taken_back_is_no_claim(tmp_path: Path) -> None:
+    source = files_source(tmp_path)
+    first, second = drop(tmp_path, "a.csv"), drop(tmp_path, "b.csv")
+    arrivals = source.arrivals()
+    assert next(arrivals).name == first.name
+    (tmp_path / "b.csv.end").unlink()
+    assert list(arrivals) == []
+    assert second.exists()
+    (tmp_path / "b.csv.end").touch()
+    assert names(source) == ["b.csv"]
+
+
+def test_one_file_that_cannot_be_claimed_stops_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file in a folder with a sticky bit may be its owner's alone to move."""
+    for name in ("a.csv", "b.csv", "c.csv"):
+        drop(tmp_path, name)
+    real = folder.rename_noreplace
+
+    def refusing(path: Path, target: Path) -> None:
+        if path.name == "a.csv":
+            raise PermissionError(errno.EPERM, "not yours")
+        real(path, target)
+
+    monkeypatch.setattr(claims, "rename_noreplace", refusing)
+    source = files_source(tmp_path)
+    taken: list[str] = []
+    with pytest.raises(Permanent) as raised:
+        taken.extend(arrival.name for arrival in source.arrivals())
+    assert taken == ["b.csv", "c.csv"]
+    assert (raised.value.message_id, raised.value.facts["path"]) == ("RNK5015E", str(tmp_path / "a.csv"))
 
 
 # --- the adapter and its settings
@@ -514,67 +503,3 @@ def test_an_unforeseen_errno_of_the_claim_is_told(tmp_path: Path, monkeypatch: p
             names(files_source(tmp_path))
     assert raised.value.message_id == "RNK5013E"
     assert names(files_source(tmp_path)) == ["a.csv"]
-
-
-def test_a_refused_file_is_never_lost_to_the_reason_of_another(tmp_path: Path) -> None:
-    """A sender may call a file as the reason of another would be called."""
-    names = ["bad.csv.reason.json", "bad.csv.reason.txt", "bad.csv"]
-    source = files_source(tmp_path, marker=None, stable_seconds=0.001)
-    for name in names:
-        (tmp_path / "claimed").mkdir(exist_ok=True)
-        home = tmp_path / "claimed" / f"claim-of-{name}"
-        home.mkdir()
-        (home / name).write_bytes(name.encode())
-    places = {arrival.name: source.refused(arrival, {"reason": "no"}) for arrival in source.arrivals()}
-    assert {name: places[name].read_bytes() for name in names} == {name: name.encode() for name in names}
-    reasons = {name: json.loads(place.with_name(place.name + ".reason.json").read_text("utf-8"))["file"] for name, place in places.items()}
-    assert reasons == {name: name for name in names}
-
-
-@pytest.mark.parametrize("length", [240, 255])
-def test_a_long_name_leaves_room_for_its_reason(tmp_path: Path, length: int) -> None:
-    name = ("住民" * 50)[: (length - 4) // 3] + ".csv"
-    name = "x" * (length - len(name.encode())) + name
-    source = files_source(tmp_path, marker=None)
-    home = tmp_path / "claimed" / "1"
-    home.mkdir(parents=True)
-    (home / name).write_bytes(b"bad")
-    for _ in range(2):
-        (arrival,) = source.arrivals()
-        place = source.refused(arrival, {"reason": "no"})
-        assert place.read_bytes() == b"bad"
-        assert json.loads(place.with_name(place.name + ".reason.json").read_text("utf-8"))["file"] == name
-        home.mkdir()
-        (home / name).write_bytes(b"bad")
-
-
-def test_a_file_whose_marker_was_taken_back_is_no_claim(tmp_path: Path) -> None:
-    source = files_source(tmp_path)
-    first, second = drop(tmp_path, "a.csv"), drop(tmp_path, "b.csv")
-    arrivals = source.arrivals()
-    assert next(arrivals).name == first.name
-    (tmp_path / "b.csv.end").unlink()
-    assert list(arrivals) == []
-    assert second.exists()
-    (tmp_path / "b.csv.end").touch()
-    assert names(source) == ["b.csv"]
-
-
-def test_one_file_that_cannot_be_claimed_stops_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file in a folder with a sticky bit may be its owner's alone to move."""
-    for name in ("a.csv", "b.csv", "c.csv"):
-        drop(tmp_path, name)
-    real = folder.rename_noreplace
-
-    def refusing(path: Path, target: Path) -> None:
-        if path.name == "a.csv":
-            raise PermissionError(errno.EPERM, "not yours")
-        real(path, target)
-
-    monkeypatch.setattr(claims, "rename_noreplace", refusing)
-    source = files_source(tmp_path)
-    taken: list[str] = []
-    with pytest.raises(Permanent) as raised:
-        taken.extend(arrival.name for arrival in source.arrivals())
-    assert taken == ["b.csv", "c.csv"]
-    assert (raised.value.message_id, raised.value.facts["path"]) == ("RNK5015E", str(tmp_path / "a.csv"))
