@@ -17,10 +17,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from adapters.files.errors import telling, transport_error
+from adapters.files.errors import telling
 from adapters.files.folder import rename_noreplace, sync_folder, write_all, write_durably
 from bus.adapter_ports import Publication
-from bus.errors import Permanent, Transient, TransportError
+from bus.errors import Permanent, Transient
 from bus.names import name_problem
 
 _TEMPORARY: Final = re.compile(r"\.renkei-(?P<delivery>[A-Za-z0-9-]+)-(?P<fence>[0-9]+)-(?P<number>[0-9]+|end)-(?P<folder>[0-9a-f]+)\.tmp")
@@ -145,10 +145,6 @@ class OpenFiles:
         if number:
             os.close(self._open.pop(number))  # thousands of documents would use up the descriptors
         return self._path(number)
-
-    def explain(self, error: OSError) -> TransportError:
-        """What an error of a worker that wrote at `local_path` means: raise it instead."""
-        return transport_error(error, self._folder)
 
     def seal(self, marker: bytes | None) -> Publication:
         """Sync every file, write the marker (when the delivery has one; `None` is an empty one), sync the folder.

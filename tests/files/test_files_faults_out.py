@@ -72,13 +72,12 @@ def test_a_full_disk_is_transient_and_the_retry_succeeds(small_disk: Path) -> No
 
 
 @pytest.mark.slow
-def test_a_full_disk_met_by_a_worker_is_explained_and_abort_gives_the_room_back(small_disk: Path) -> None:
+def test_after_a_full_disk_met_by_a_worker_abort_gives_the_room_back(small_disk: Path) -> None:
     opened = FilesSink(small_disk).open(DELIVERY, 1, ["out.csv"], None)
     with opened.local_path().open("r+b", buffering=0) as file:
         file.write(b"x" * (2 << 20))  # as much as there is room for
-        with pytest.raises(OSError, match="space") as raised:
+        with pytest.raises(OSError, match="space"):
             file.write(b"x")
-    assert opened.explain(raised.value).message_id == "RNK5010E"
     opened.abort()
     assert list(small_disk.iterdir()) == []
     assert os.statvfs(small_disk).f_bavail > 200
