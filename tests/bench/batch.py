@@ -183,6 +183,7 @@ def _result(records: int, measured: list[Round], peers: dict[str, Run], bench: B
             "floor_seconds": [round(value, 3) for value in floors],
             "batch_seconds_warm": [round(one.warm_ours.wall_seconds, 3) for one in measured],
             "floor_seconds_warm": [round(one.warm_floor.wall_seconds, 3) for one in measured],
+            "ready_to_published_seconds": [one.found["ready_to_published_seconds"] for one in measured],
             "batch_cpu_seconds": [round(one.ours.cpu_seconds, 2) for one in measured],
             "peer_seconds": {name: round(peer.wall_seconds, 2) for name, peer in peers.items()},
             "peer_cpu_seconds": {name: round(peer.cpu_seconds, 2) for name, peer in peers.items()},

@@ -1,8 +1,9 @@
 """The whole batch as one process, for timing from outside: `python -m tests.bench.whole_batch SITE_FOLDER FILE`.
 
-Drops the file as its system does (data by rename, then the completion marker), starts a node, waits until every delivery is finished, stops,
-and prints one JSON line: records in, good, rejected, per subscription out, the seconds from the node's readiness to the last publication, and
-the peak memory of the node and of its largest worker. Ends 0 only when all three were delivered. The file itself stays where it is.
+Drops the file as its system does (data by rename, then the completion marker), starts a node, waits until every delivery is finished,
+stops, and prints one JSON line: records in, good, rejected, per subscription out, the seconds from the node's readiness to the last
+publication, and the peak memory of the node and of its largest worker. Ends 0 only when all three were delivered. The file itself stays
+where it is.
 """
 
 from __future__ import annotations
