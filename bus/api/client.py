@@ -16,7 +16,10 @@ from bus.errors import JournalError, JournalUnavailable, NotFound, OperationRefu
 from bus.operations import Operations
 from contracts.errors import ContractUnknown, RenkeiError
 
-TIMEOUT_SECONDS: Final = 60.0
+ANSWER_SECONDS: Final = 60.0
+"""How long a node may take to say that it is there."""
+TIMEOUT_SECONDS: Final = 1800.0
+"""How long an operation may take: a file of many gigabytes is copied, and on disk, before `submit` answers."""
 _KINDS: Final[Mapping[str, type[RenkeiError]]] = {
     kind.__name__: kind for kind in (ContractUnknown, NotFound, JournalError, JournalUnavailable, Permanent, SiteInvalid, Transient)
 }
@@ -30,12 +33,13 @@ class RemoteOperations:
     def __init__(self, socket: Path) -> None:
         self._names = contextlib.ExitStack()
         transport = httpx.HTTPTransport(uds=self._names.enter_context(short_path(socket)))
-        self._client = httpx.Client(transport=transport, base_url="http://node", timeout=TIMEOUT_SECONDS)
+        patience = httpx.Timeout(TIMEOUT_SECONDS, connect=ANSWER_SECONDS)
+        self._client = httpx.Client(transport=transport, base_url="http://node", timeout=patience)
 
     def answers(self) -> bool:
         """Whether a node listens there."""
         try:
-            self._client.get("/")
+            self._client.get("/", timeout=ANSWER_SECONDS)
         except httpx.TransportError:
             return False
         return True
