@@ -1,7 +1,8 @@
 """Taking in one chunk, in a worker: journal its bytes, read, validate, and leave what the next steps need.
 
-Owns: the order original part -> decode -> validate -> rejects part -> prepared file and keys. The chunk counts as done only when the
-parent has committed what `IngestChunk` returns. Running it again gives the same result and replaces the same files.
+Owns: what is kept of a chunk: its original bytes, put on disk while it is read and validated, its rejects, its prepared file and keys. The
+chunk counts as done only when the parent has committed what `IngestChunk` returns. Running it again gives the same result and replaces the
+same files.
 """
 
 from __future__ import annotations

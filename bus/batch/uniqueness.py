@@ -25,17 +25,14 @@ from contracts.model import Contract
 from contracts.totals import Totals
 from contracts.violations import BYTE, LINE, ORDINAL, VIOLATIONS
 
-_CHUNK = "_chunk"
-
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """Records rejected because their key came before: `by_chunk` holds their ordinals per chunk index."""
+    """Records rejected because their key came before; `part` holds them."""
 
     totals: Totals
     broken: Sequence[BrokenRule]
     part: Part | None
-    by_chunk: dict[int, list[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +49,7 @@ class FindDuplicates:
         """See `Duplicates`."""
         suspects = _suspects([read_keys(Path(chunk.keys_path)) for chunk in self.chunks])
         if not suspects:
-            return Duplicates(Totals(), [], None, {})
+            return Duplicates(Totals(), [], None)
         records = pl.concat([self._records(index, rows) for index, rows in suspects.items()])
         key = self.contract.key
         first = records.group_by(key).agg(pl.col(ORDINAL).min().alias("_first"))
@@ -60,8 +57,7 @@ class FindDuplicates:
         violations = _violations(twice, key)
         rejects = lines(violations, None)
         part = self._put(rejects) if rejects else None
-        by_chunk = {int(str(index)): rows[ORDINAL].to_list() for (index,), rows in twice.group_by(_CHUNK)}
-        return Duplicates(totals_of(twice, self.contract), counts(violations), part, by_chunk)
+        return Duplicates(totals_of(twice, self.contract), counts(violations), part)
 
     def _records(self, index: int, rows: npt.NDArray[np.int64]) -> pl.DataFrame:
         chunk = self.chunks[index]
@@ -69,7 +65,7 @@ class FindDuplicates:
         frame = read_prepared(Path(chunk.prepared_path), chunk.good.records, columns)
         if frame is None:
             raise TotalsDisagree("RNK4004E", chunk=index, path=chunk.prepared_path)
-        return frame[rows].select(columns).with_columns(pl.lit(chunk.index).alias(_CHUNK))
+        return frame[rows].select(columns)
 
     def _put(self, rejects: bytes) -> Part:
         return self.payloads.put(rejects, Binding(self.tenant, self.message_id, "rejects", len(self.chunks), last=False))
@@ -99,7 +95,7 @@ def _violations(twice: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
 
 
 def duplicates_of_part(part: bytes, chunks: Sequence[tuple[int, int, int]]) -> dict[int, list[int]]:
-    """`Duplicates.by_chunk` again, from the part. `chunks`: (index, first ordinal, records) in order."""
+    """The ordinals that stand in `Duplicates.part`, per chunk index. `chunks`: (index, first ordinal, records) in order."""
     ordinals = [int(str(record["ordinal"])) for record in read_lines(part)]
     firsts = [first for _, first, _ in chunks]
     found: dict[int, list[int]] = {}
