@@ -119,7 +119,7 @@ class FilesSource:
     def _leftover(self) -> Claim | None:
         """The oldest claim that nobody works on and nobody writes to."""
         with self._lock, telling(self._folder):
-            left = (claim for claim in self._claims.leftovers(self._handed_out) if not is_being_written(claim.data))
+            left = (claim for claim in self._claims.leftovers(self._handed_out) if not _is_written_to(claim.data))
             return self._reserved(next(left, None))
 
     def _claim(self, ready: Ready) -> Claim | None:
@@ -144,3 +144,10 @@ class FilesSource:
             size = claim.data.stat().st_size
         marker = claim.marker if claim.marker is not None and claim.marker.exists() else None
         return Arrival(self._endpoint, self._tenant, claim.data.name, claim.data, size, marker)
+
+
+def _is_written_to(claimed: Path) -> bool:
+    try:
+        return is_being_written(claimed)
+    except OSError:
+        return False  # whoever takes it in is told why it cannot be read; the others are not held up

@@ -438,6 +438,21 @@ def test_one_file_that_cannot_be_claimed_stops_nobody_else(tmp_path: Path, monke
     assert (raised.value.message_id, raised.value.facts["path"]) == ("RNK5015E", str(tmp_path / "a.csv"))
 
 
+def test_one_claim_that_cannot_be_read_stops_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drop(tmp_path, "a.csv")
+    drop(tmp_path, "b.csv")
+    assert names(files_source(tmp_path)) == ["a.csv", "b.csv"]
+    real = open_writers.is_being_written
+
+    def refusing(path: Path) -> bool:
+        if path.name == "a.csv":
+            raise PermissionError(errno.EACCES, "not readable")
+        return real(path)
+
+    monkeypatch.setattr("adapters.files.source.is_being_written", refusing)
+    assert names(files_source(tmp_path)) == ["a.csv", "b.csv"]
+
+
 # --- the adapter and its settings
 
 
