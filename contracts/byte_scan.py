@@ -49,17 +49,14 @@ def offsets_of(data: bytes, byte: int) -> Offsets:
     return np.concatenate(found) if found else np.empty(0, np.int64)
 
 
-def offsets_after(data: bytes, lead: int, below: int, others: tuple[int, ...]) -> Offsets:
-    """Offsets of `lead` whose next byte is less than `below` or one of `others`. The data may not end with `lead`."""
+def offsets_after(data: bytes, lead: int, first: int, last: int) -> Offsets:
+    """Offsets of `lead` whose next byte is not `first` to `last`. The data may not end with `lead`."""
     view = np.frombuffer(data, np.uint8)
     found: list[Offsets] = []
     for start, block in _blocks(view):
         following = view[start + 1 : start + 1 + len(block)]
-        leads = block[: len(following)] == lead
-        chosen = following < below
-        for other in others:
-            chosen |= following == other
-        chosen &= leads
+        chosen = following - np.uint8(first) > last - first  # wraps below `first`
+        chosen &= block[: len(following)] == lead
         if chosen.any():
             found.append(np.flatnonzero(chosen) + start)
     return np.concatenate(found) if found else np.empty(0, np.int64)

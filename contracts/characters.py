@@ -189,12 +189,13 @@ def _strangers_in_utf8(utf8: bytes) -> Offsets:
         found.append(offsets_of(utf8, 0xEE))
     if b"\xef" in utf8:
         # EF 80..EF A3 is private use, EF B7 90..AF noncharacters, EF BF BD..BF U+FFFD to U+FFFF
-        at = offsets_after(utf8, 0xEF, 0xA4, (0xB7, 0xBF))
+        at = offsets_after(utf8, 0xEF, 0xBC, 0xBE)  # what is left is rare
         second, third = view[at + 1], view[at + 2]
-        allowed = ((second == 0xB7) & ((third < 0x90) | (third >= 0xB0))) | ((second == 0xBF) & (third < 0xBD))
+        allowed = (second >= 0xA4) & (second != 0xB7) & (second != 0xBF)
+        allowed |= ((second == 0xB7) & ((third < 0x90) | (third >= 0xB0))) | ((second == 0xBF) & (third < 0xBD))
         found.append(at[~allowed])
     if b"\xc2" in utf8:
-        found.append(offsets_after(utf8, 0xC2, 0xA0, ()))
+        found.append(offsets_after(utf8, 0xC2, 0xA0, 0xBF))
     if highest(utf8) >= 0xF0:
         at = np.flatnonzero(view >= 0xF0)
         lead, second = view[at], view[at + 1]
