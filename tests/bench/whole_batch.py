@@ -1,9 +1,9 @@
-"""The whole batch as one process, for timing from outside: `python -m tests.bench.whole_batch SITE_FOLDER FILE`.
+"""One batch on one node, for timing: `python -m tests.bench.whole_batch SITE_FOLDER FILE REST_SECONDS`.
 
-Drops the file as its system does (data by rename, then the completion marker), starts a node, waits until every delivery is finished,
-stops, and prints one JSON line: records in, good, rejected, per subscription out, the seconds from the node's readiness to the last
-publication, and the peak memory of the node and of its largest worker. Ends 0 only when all three were delivered. The file itself stays
-where it is.
+Starts a node, lets it rest, drops the file as its system does (data by rename, then the completion marker), waits until every delivery is
+finished, stops, and prints one JSON line: records in, good, rejected, per subscription out, the seconds that the start took, those from the
+drop to the last publication, and the peak memory of the node and of its largest worker. Ends 0 only when all three were delivered. The file
+itself stays where it is.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from bus.node import running_node
 
@@ -41,11 +43,12 @@ def wait(operations: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         pause.wait(0.02)
 
 
-def main(folder: Path, file: Path) -> int:
-    (folder / "drop").mkdir()
-    drop(folder / "drop", file)
+def main(folder: Path, file: Path, rest_seconds: float) -> int:
     with running_node(folder, watch=True, listen=False) as node:
+        start_seconds = time.time() - psutil.Process().create_time()
+        time.sleep(rest_seconds)
         began = time.perf_counter()
+        drop(folder / "drop", file)
         message, deliveries = wait(node.parts.operations)
         seconds = time.perf_counter() - began
     result = {
@@ -53,7 +56,8 @@ def main(folder: Path, file: Path) -> int:
         "good": message["good"]["records"],
         "rejected": message["rejected"]["records"],
         "deliveries": {one["subscription"]: [one["state"], one["out"]["records"], one["bytes_out"]] for one in deliveries},
-        "ready_to_published_seconds": round(seconds, 3),
+        "start_seconds": round(start_seconds, 3),
+        "drop_to_published_seconds": round(seconds, 3),
         "peak_rss_bytes_node": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "peak_rss_bytes_worker": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,
     }
@@ -63,4 +67,4 @@ def main(folder: Path, file: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])))
