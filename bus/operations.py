@@ -31,6 +31,7 @@ from contracts.messages import LANGUAGES
 from contracts.model import Contract
 
 Json = dict[str, Any]
+MOVING = frozenset({DeliveryState.DUE.value, DeliveryState.CLAIMED.value, DeliveryState.READY_TO_PUBLISH.value})
 COUNTED: Final = 10_000
 """Open quarantine entries that are counted one by one; nobody reads more."""
 
@@ -61,7 +62,8 @@ class Operations:
         return {"intake": self.submissions.submit(Path(path), interface, tenant)}
 
     def intake_progress(self, intake: str) -> Json:
-        """How far a submitted file is: `{"stage", "done", "total", "finished", "receipt", "message", "deliveries"}`.
+        """How far a submitted file is: `{"stage", "done", "total", "finished", "receipt", "message", "deliveries"}`. Finished:
+        nothing of it moves any more; what is still due then waits behind a delivery in quarantine.
 
         Raises:
             OperationRefused: no such intake, or the intake itself failed and will be tried again.
@@ -83,10 +85,19 @@ class Operations:
         if receipt.message is not None:
             result["message"] = shown(self.journal.message(receipt.message))
             result["deliveries"] = shown(self.journal.deliveries(message=receipt.message, limit=1000))
-        moving = {DeliveryState.DUE.value, DeliveryState.CLAIMED.value, DeliveryState.READY_TO_PUBLISH.value}
-        waiting = [delivery for delivery in result["deliveries"] if delivery["state"] in moving]
+        moving = [delivery for delivery in result["deliveries"] if delivery["state"] in MOVING]
+        finished = all(self._held_back(delivery) for delivery in moving)
         total = len(result["deliveries"])
-        return result | {"stage": "deliver", "done": total - len(waiting), "total": total, "finished": not waiting}
+        return result | {"stage": "deliver", "done": total - len(moving), "total": total, "finished": finished}
+
+    def _held_back(self, delivery: Json) -> bool:
+        """Whether an earlier delivery of its ordering key stands in quarantine: a person must look before it can move."""
+        if delivery["state"] != DeliveryState.DUE.value:
+            return False
+        given_up = self.journal.deliveries(
+            tenant=delivery["tenant"], subscription=delivery["subscription"], state=DeliveryState.QUARANTINED, limit=1000
+        )
+        return any(other.ordering_key == delivery["ordering_key"] and other.number < delivery["number"] for other in given_up)
 
     # questions
 

@@ -67,13 +67,17 @@ def of_error(error: RenkeiError) -> ExitCode:
     return next((code for code in kinds if code is not None), ExitCode.ABNORMAL)
 
 
+UNFINISHED = frozenset({"due", "claimed", "ready_to_publish"})
+
+
 def of_progress(progress: Mapping[str, Any]) -> ExitCode:
     """The exit code of a finished intake, from its receipt, message and deliveries (`Operations.intake_progress`)."""
     outcome = str((progress.get("receipt") or {}).get("outcome", ""))
     if outcome in {"duplicate", "held"}:
         return ExitCode.WARNING
     states = {str(delivery["state"]) for delivery in progress.get("deliveries") or []}
-    if outcome != "accepted" or "quarantined" in states:
+    held_back = progress.get("finished") and states & UNFINISHED
+    if outcome != "accepted" or "quarantined" in states or held_back:
         return ExitCode.ABNORMAL
     rejected = ((progress.get("message") or {}).get("rejected") or {}).get("records", 0)
     return ExitCode.WARNING if rejected or "delivered_with_refusals" in states else ExitCode.NORMAL

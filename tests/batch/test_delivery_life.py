@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bus.cli.exits import ExitCode, of_progress
 from bus.clock import SystemClock
 from bus.errors import NotFound, OperationRefused, SiteInvalid
 from bus.message import FINISHED, Delivery, DeliveryState
@@ -126,6 +127,26 @@ def test_a_quarantined_head_holds_back_the_later_files_of_its_interface_and_subs
     assert delivery(city, second, "slow").state is DeliveryState.DELIVERED
     assert delivery(city, first, "slow").state is DeliveryState.SKIPPED
     assert blocked.read_bytes() == b"not yet taken"
+    blocked.unlink()
+
+
+def test_who_waits_for_a_file_is_told_when_only_a_person_can_move_it(city: City, tmp_path: Path) -> None:
+    """A job scheduler's `intake --wait` ends, abnormally, although one delivery is still due."""
+    day = city.new_day()
+    blocked = in_the_way(city, day)
+    entry = given_up(city, send(city, people(3), day), "slow")
+    file = tmp_path / f"PEOPLE_{day.replace('-', '')}_002.csv"
+    file.write_bytes(csv(people(4), encoding="utf-8", titles=LABELS))
+    number = city.operations.submit(str(file))["intake"]
+    progress = until(lambda: (look := city.operations.intake_progress(number))["finished"] and look, "finished")
+    states = {one["subscription"]: one["state"] for one in progress["deliveries"]}
+    assert states.pop("slow") == "due"
+    assert set(states.values()) == {"delivered"}
+    assert of_progress(progress) == ExitCode.ABNORMAL
+    city.operations.quarantine_skip(entry.id)
+    until(lambda: not any(one["state"] == "due" for one in city.operations.intake_progress(number)["deliveries"]), "delivered")
+    progress = until(lambda: (look := city.operations.intake_progress(number))["finished"] and look, "finished")
+    assert of_progress(progress) == ExitCode.NORMAL
     blocked.unlink()
 
 
