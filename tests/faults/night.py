@@ -8,6 +8,7 @@ lying about: no claimed file, no temporary, no work folder.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -89,7 +90,8 @@ class Nights:
         """What should be gone when no night is under way."""
         places = [self.site / "drop", *(self.site / "out").iterdir(), self.site / "var" / "payloads" / ".writing"]
         places += list((self.site / "var" / "work").glob("*"))
-        found = [path for place in places for path in place.rglob("*")]
+        # os.walk bears folders that the node removes meanwhile; rglob does not
+        found = [Path(folder) / name for place in places for folder, inner, names in os.walk(place) for name in (*inner, *names)]
         return [path for path in found if path not in (self.site / "drop" / "claimed", self.site / "drop" / "refused")]
 
     def taken(self, sequence: int) -> dict[str, bytes]:
