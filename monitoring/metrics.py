@@ -118,6 +118,7 @@ class Metrics:
         for outcome in ("accepted", "duplicate", "held", "refused"):
             self._count(self._receipts, 0, tenant, interface, outcome)
         self._count(self._receipts, 0, tenant, UNKNOWN_INTERFACE, "refused")
+        self._count(self._bytes, 0, tenant, "in")
         self._count(self._failures, 0, tenant, interface)
         for stage in STAGES:
             self._stage_of(stage)
@@ -130,6 +131,7 @@ class Metrics:
         """Make a subscription's counters exist."""
         for outcome in ("out", "filtered", "refused"):
             self._count(self._delivered, 0, tenant, subscription, outcome)
+        self._count(self._bytes, 0, tenant, "out")
 
     # --- what intake observes
 

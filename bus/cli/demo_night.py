@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bus.calendar import Span, business_date, window
-from bus.cli.exits import NothingThere, WaitedTooLong
+from bus.cli.exits import UNFINISHED, NothingThere, WaitedTooLong
 from bus.cli.link import Operations, Row
 from bus.example import write_example
 from bus.names import NamePattern
@@ -24,7 +24,6 @@ from bus.site_check import load_site
 
 TENANT: Final = "332020"
 SEQUENCE: Final = 1
-UNFINISHED: Final = {"due", "claimed", "ready_to_publish"}
 _ZERO: Final = Decimal(0)
 Watch = Callable[[str, int, int], None]
 

@@ -95,10 +95,11 @@ def serving(exposition: Callable[[], bytes], content_type: str) -> Iterator[Page
 
 
 @contextmanager
-def prometheus(folder: Path, targets: dict[str, str], rules: list[Path]) -> Iterator[Prometheus]:
-    """Prometheus over `targets` (job name to address), scraping and evaluating every 200 ms, with its data in `folder`."""
+def prometheus(folder: Path, targets: dict[str, str], rules: list[Path], *, every: str = "200ms") -> Iterator[Prometheus]:
+    """Prometheus over `targets` (job name to address), with its data in `folder`; `every` is how often it scrapes and evaluates, and how
+    long it waits for an answer."""
     config = {
-        "global": {"scrape_interval": "200ms", "scrape_timeout": "200ms", "evaluation_interval": "200ms"},
+        "global": {"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every},
         "rule_files": [str(rule) for rule in rules],
         "scrape_configs": [{"job_name": job, "static_configs": [{"targets": [address]}]} for job, address in targets.items()],
     }
