@@ -66,19 +66,9 @@ def seconds_left(now_us: int, span: Span) -> float:
     return (span.end_us - max(now_us, span.start_us)) / _SECOND_US
 
 
-def minutes_left(now_us: int, span: Span) -> float:
-    """`seconds_left` in minutes, as operators speak."""
-    return seconds_left(now_us, span) / 60
-
-
 def rerun_margin_seconds(now_us: int, span: Span, last_duration_seconds: float) -> float:
     """What would be left of the window after one more run as long as the last one, begun now. Negative: it does not fit."""
     return seconds_left(now_us, span) - last_duration_seconds
-
-
-def is_late(now_us: int, span: Span, *, finished_us: int | None = None) -> bool:
-    """Whether the work was not finished when its window ended: finished after the end, or not finished and the end has come."""
-    return (now_us if finished_us is None else finished_us) >= span.end_us
 
 
 def _instant(day: date, clock: time, zone: ZoneInfo) -> int:

@@ -57,11 +57,6 @@ class Backoff:
             grown = self.retry.most_seconds
         return min(grown, self.retry.most_seconds)
 
-    @property
-    def longest_us(self) -> int:
-        """No due time lies further ahead than this; one that does was written before the clock jumped back."""
-        return int(self.retry.most_seconds * _SECOND_US)
-
 
 def within_attempt(
     *, tries: int = 3, first_seconds: float = 0.1, most_seconds: float = 1.0, sleep: Callable[[float], None] = time.sleep
