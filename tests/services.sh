@@ -4,12 +4,14 @@
 set -eu
 
 # program:package
-NEEDED="prometheus:prometheus promtool:prometheus strace:strace"
+NEEDED="prometheus:prometheus promtool:prometheus strace:strace wrk:wrk rabbitmq-server:rabbitmq-server docker-compose:docker-compose"
 
 missing=""
 for pair in $NEEDED; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
 done
+# PostgreSQL's server programs stand in a folder of their own version, not on the path.
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
 [ -n "$missing" ] || exit 0
 
 missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
