@@ -6,6 +6,8 @@
     │                      ├── StaleClaim           another worker holds the delivery now; stop, change nothing
     │                      └── NotFound             no such message, delivery or quarantine entry in this tenant
     ├── IntakeRefused      a file (or message) is refused whole; its reason is shown and it stands in quarantine
+    ├── EventRefused       a published event is refused: its publisher is told every reason
+    ├── Overloaded         too much waits already; nothing was taken; come back after `retry_after_seconds`
     ├── TotalsDisagree     in ≠ out + filtered + quarantined, or written bytes are not what was rendered: never published
     ├── OperationRefused   an operator asked for what cannot be done in this state
     ├── NodeBusy           another process runs this site
@@ -18,6 +20,7 @@ Retry reads the type, never the text.
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from contracts.errors import RenkeiError
@@ -49,6 +52,19 @@ class NotFound(JournalError):
 
 class IntakeRefused(BusError):
     """A file or message is refused whole."""
+
+
+class EventRefused(BusError):
+    """A published event is refused. `status` is the HTTP status (RFC 9110) that says so best; `problems` are the broken rules, masked."""
+
+    def __init__(self, message_id: str, *, status: int = 400, problems: Sequence[Mapping[str, object]] = (), **facts: object) -> None:
+        super().__init__(message_id, **facts)
+        self.status = status
+        self.problems = problems
+
+
+class Overloaded(BusError):
+    """Too much waits already; nothing was taken. Its facts hold `retry_after_seconds`."""
 
 
 class TotalsDisagree(BusError):

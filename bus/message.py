@@ -48,9 +48,11 @@ class DeliveryState(StrEnum):
     QUARANTINED = "quarantined"
     """given up; a person releases or skips it"""
     SKIPPED = "skipped"
+    EXPIRED = "expired"
+    """not delivered before its message expired"""
 
 
-FINISHED = (DeliveryState.DELIVERED, DeliveryState.DELIVERED_WITH_REFUSALS, DeliveryState.SKIPPED)
+FINISHED = (DeliveryState.DELIVERED, DeliveryState.DELIVERED_WITH_REFUSALS, DeliveryState.SKIPPED, DeliveryState.EXPIRED)
 """States that let the next delivery of the ordering key go."""
 
 
@@ -65,6 +67,8 @@ class QuarantineKind(StrEnum):
     HELD_REVISION = "held_revision"
     GIVEN_UP = "given_up"
     """a delivery that used up its attempts"""
+    POISON = "poison"
+    """came over AMQP and cannot become a message: its raw bytes are kept"""
 
 
 class ReceiptOutcome(StrEnum):
@@ -233,6 +237,12 @@ class NewDelivery:
     file_name: str
     marker_name: str | None
     config_digest: str
+    way: str = "file"
+    """who claims it: see `bus.event.Way`"""
+    lane: int = 1
+    flagging: int = 0
+    """1: a support-measure flag, 2: waits for the flags of its person, 0: neither"""
+    expires_at_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,6 +351,16 @@ class Backlog:
     state: DeliveryState
     count: int
     oldest_created_at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One node's right to do what only one may do (watch a folder, run a schedule), until it lapses. `fence` grows with each owner."""
+
+    name: str
+    owner: str
+    fence: int
+    until_us: int
 
 
 @dataclass(frozen=True, slots=True)

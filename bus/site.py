@@ -21,6 +21,13 @@ ClockTime = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5]
 Day = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 
 
+class ApiKey(Strict):
+    """A key a system's programs sign in with. Only its sha256 (hex) stands here; `ends` is its last day."""
+
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    ends: Day
+
+
 class System(Strict):
     """A business system of the municipality. `id` is the 3-digit 業務ID."""
 
@@ -28,15 +35,33 @@ class System(Strict):
     name: Words
     vendor: str = ""
     placed: Literal["on_premises", "government_cloud"] = "on_premises"
+    api_keys: list[ApiKey] = Field(default_factory=list)
+
+
+class Breaker(Strict):
+    """When an endpoint is left alone: after `failures` attempts in a row that failed, for `open_seconds`, then one attempt tries it."""
+
+    failures: int = Field(default=10, ge=1)
+    open_seconds: float = Field(default=30.0, gt=0)
+
+
+class Limits(Strict):
+    """What an endpoint bears, over all its subscriptions. None: no limit of that kind."""
+
+    concurrent: int = Field(default=16, ge=1, le=1000)
+    per_second: float | None = Field(default=None, gt=0)
+    bytes_per_second: float | None = Field(default=None, gt=0)
+    breaker: Breaker = Breaker()
 
 
 class Endpoint(Strict):
-    """Where a system sends or receives. `settings` belong to the adapter and are checked by it."""
+    """Where a system sends or receives. `settings` belong to the adapter and are checked by it; `limits` bind events that leave."""
 
     id: Name
     system: str
     adapter: str = "files"
-    settings: dict[str, Any]
+    settings: dict[str, Any] = Field(default_factory=dict)
+    limits: Limits = Limits()
 
 
 class Window(Strict):
@@ -55,16 +80,32 @@ class Rejects(Strict):
     max_records: int | None = Field(default=None, ge=0)
 
 
+class EventRules(Strict):
+    """What only events have. `types`: the CloudEvents types that may come; empty: any. `max_bytes`: of one event with its envelope.
+    `support_measure`: `flags` says that events of this interface carry the flags of people under support measures and go first; `waits`
+    that a person's events here wait, at each receiving system, while a flag of that person is undelivered there. `replies` names the
+    interface on which the answers to this one's messages come; `expires_seconds` is how long a message of it is worth delivering."""
+
+    types: list[str] = Field(default_factory=list)
+    max_bytes: int = Field(default=256 * 1024, ge=1024, le=16 * 1024 * 1024)
+    lane: Literal["urgent", "normal", "bulk"] = "normal"
+    support_measure: Literal["none", "flags", "waits"] = "none"
+    replies: Name | None = None
+    expires_seconds: float | None = Field(default=None, gt=0)
+
+
 class Interface(Strict):
     """One agreed flow of a contract from a system. `file` is the name pattern of incoming files (see `bus.names`): it must hold
-    `{business_date}` or the layout's header record must. A run before `day_ends` belongs to the evening before."""
+    `{business_date}` or the layout's header record must. A run before `day_ends` belongs to the evening before. Of `kind: event`, each
+    message is one record, published over HTTP or AMQP; such an interface has `event`, and neither `layout` nor `file`."""
 
     id: Name
     contract: ContractName
-    layout: Name
+    layout: str = ""
     endpoint: Name
-    kind: Literal["full", "differential"] = "full"
-    file: str
+    kind: Literal["full", "differential", "event"] = "full"
+    file: str = ""
+    event: EventRules = EventRules()
     window: Window = Window(start="20:00", end="06:00")
     day_ends: ClockTime = "12:00"
     expected: Literal["daily", "none"] = "none"
@@ -83,16 +124,18 @@ class Retry(Strict):
 
 class Subscription(Strict):
     """One receiver of an interface. `file` is the outgoing name pattern, `marker` of the completion marker. `valid_from`/`valid_until`
-    are business dates, both included."""
+    are business dates, both included. A subscription of an event interface has no `layout`, `file` or `marker`; `expires_seconds` is how
+    long its deliveries are worth making."""
 
     id: Name
     interface: Name
     system: str
     endpoint: Name
     translation: str | None = None
-    layout: Name
-    file: str
+    layout: str = ""
+    file: str = ""
     marker: str | None = None
+    expires_seconds: float | None = Field(default=None, gt=0)
     filter: Condition | None = None
     retry: Retry = Retry()
     valid_from: Day | None = None
@@ -111,16 +154,46 @@ class Tenant(Strict):
 
 
 class Listen(Strict):
-    """Where `/metrics`, `/healthz` and `/readyz` are served. Loopback only, until sign-in exists. Port 0: any free one."""
+    """Where `/metrics`, `/healthz` and `/readyz` are served. Beyond loopback only with `token_file`, a bearer token. Port 0: any free one."""
 
-    host: Literal["127.0.0.1", "::1", "localhost"] = "127.0.0.1"
+    host: str = "127.0.0.1"
     port: int = Field(default=9460, ge=0, le=65535)
+    token_file: str | None = None
+
+
+class Api(Strict):
+    """Where applications publish and subscribe. `sign_in: key` asks for an API key of the calling system; without it (`none`) only
+    loopback is served, and whoever is on the machine may call as any system. `most_waiting` and `most_waiting_bytes`: events in memory
+    that wait for the journal; beyond them publishers are told to come back later. `connections`: at once."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=9461, ge=0, le=65535)
+    sign_in: Literal["none", "key"] = "none"
+    most_waiting: int = Field(default=2000, ge=1)
+    most_waiting_bytes: int = Field(default=64 * 1024 * 1024, ge=1024 * 1024)
+    connections: int = Field(default=2000, ge=1)
+    tls_certificate: str | None = None
+    tls_key: str | None = None
+
+
+class BrokerAt(Strict):
+    """The RabbitMQ that nodes share work hints over and applications reach by AMQP. Without it, hints stay in the process."""
+
+    url: Annotated[str, StringConstraints(pattern=r"^amqps?://[^:/@]+@[^/]+(/.*)?$")]
+    """`amqp://user@host:port/virtual-host`, without a password"""
+    password_file: str | None = None
+    management_url: str | None = None
+    """HTTP of the management plugin, to make tenants' virtual hosts"""
 
 
 class Journal(Strict):
-    """Where the journal is: an SQLite file."""
+    """Where the journal is: an SQLite file, or with `url` a PostgreSQL database that several nodes share. `folder` is the node's own
+    private folder then."""
 
     file: str = "var/journal.db"
+    url: Annotated[str, StringConstraints(pattern=r"^postgresql\+psycopg://[^:/@]+@[^/]+/.+$")] | None = None
+    """`postgresql+psycopg://user@host:port/database`, without a password"""
+    password_file: str | None = None
 
 
 class Payloads(Strict):
@@ -144,7 +217,9 @@ class Site(Strict):
     node: Name = "node1"
     time_zone: str = "Asia/Tokyo"
     listen: Listen = Listen()
+    api: Api = Api()
     journal: Journal = Journal()
+    broker: BrokerAt | None = None
     payloads: Payloads = Payloads()
     batch: Batch = Batch()
     contracts: list[str] = Field(default_factory=list)

@@ -11,12 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, exists, func, select, update
+from sqlalchemy import bindparam, delete, exists, func, literal_column, select, update
 
+from bus.event import Way
 from bus.journal.ordering import change
 from bus.journal.rows import AnyRow, delivery_of, id_of
 from bus.journal.tables import deliveries, delivery_chunks, turns
-from bus.journal.transaction import EntryKind, Transaction
+from bus.journal.transaction import EntryKind, Instants, Transaction
 from bus.message import Delivery, DeliveryState
 
 _SETTLED_AT_ONCE: Final = 500
@@ -24,8 +25,7 @@ _KEY: Final = (deliveries.c.tenant == bindparam("of_tenant"), deliveries.c.seria
 
 
 def claim_due(transaction: Transaction, owner: str, *, lease_us: int, limit: int) -> list[Delivery]:
-    """Claim up to `limit` heads that are claimable now."""
-    settle_clock(transaction)
+    """Claim up to `limit` heads that are claimable now, of deliveries that leave as files."""
     chosen = list(_in_turn(transaction, limit))
     if not chosen:
         return []
@@ -39,16 +39,22 @@ def claim_due(transaction: Transaction, owner: str, *, lease_us: int, limit: int
     return claimed
 
 
-def settle_clock(transaction: Transaction) -> None:
+def settle_clock(transaction: Transaction, instants: Instants) -> None:
     """After the clock jumped back, count every wait and lease anew from now.
 
     What was armed "in the future" would otherwise wait as long as the clock jumped; so it waits once more at most as long as was meant.
     A few hundred at a time, so that no claim takes long; the claims that follow settle the rest.
     """
+    if not instants.unsettled:
+        return
     now_us = transaction.now_us
-    ahead = (deliveries.c.claimable_at_us.is_not(None), deliveries.c.armed_at_us > now_us)
-    rows = transaction.connection.execute(select(deliveries).where(*ahead).limit(_SETTLED_AT_ONCE)).all()
+    rows: list[AnyRow] = []
+    for way in Way:
+        armed = (deliveries.c.claimable_at_us.is_not(None), deliveries.c.way == literal_column(f"'{way.value}'"))
+        ahead = select(deliveries).where(*armed, deliveries.c.armed_at_us > now_us).limit(_SETTLED_AT_ONCE)
+        rows += transaction.connection.execute(ahead).all()
     if not rows:
+        instants.unsettled = False
         return
     shifted = []
     for row in rows:
@@ -78,11 +84,12 @@ def free(transaction: Transaction, owner: str) -> int:
 def _in_turn(transaction: Transaction, limit: int) -> Iterator[AnyRow]:
     """Claimable heads, one of each tenant in turn."""
     now_us = transaction.now_us
-    waiting = exists().where(deliveries.c.tenant == turns.c.tenant, deliveries.c.claimable_at_us <= now_us)
+    due = (deliveries.c.claimable_at_us <= now_us, deliveries.c.way == literal_column("'file'"))
+    waiting = exists().where(deliveries.c.tenant == turns.c.tenant, *due)
     served = select(turns.c.tenant).where(waiting).order_by(turns.c.turn, turns.c.tenant).limit(limit)
     queues: deque[Iterator[AnyRow]] = deque()
     for tenant in transaction.connection.scalars(served).all():
-        own = (deliveries.c.tenant == tenant, deliveries.c.claimable_at_us <= now_us)
+        own = (deliveries.c.tenant == tenant, *due)
         longest_due = select(deliveries).where(*own).order_by(deliveries.c.claimable_at_us, deliveries.c.serial).limit(limit)
         queues.append(iter(transaction.connection.execute(longest_due)))
     while queues and limit:

@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import delete, insert, select
 
 from bus.errors import OperationRefused, StaleClaim, TotalsDisagree
-from bus.journal.claim import claim_due, free
+from bus.journal.claim import claim_due, free, settle_clock
 from bus.journal.ordering import change, finish
 from bus.journal.quarantining import add_quarantine
 from bus.journal.rows import AnyRow, delivery_chunk_found, key_of, not_found, same_totals
@@ -37,6 +37,7 @@ class SqlDeliverJournal(JournalRole):
         if not 1 <= limit <= 1000 or lease_seconds <= 0 or not owner:
             raise ValueError("a claim has an owner, a positive lease and a limit of 1 to 1000")
         with self._begin() as transaction:
+            settle_clock(transaction, self._instants)
             return claim_due(transaction, owner, lease_us=_us(lease_seconds), limit=limit)
 
     def renew(self, claimed: Delivery, *, lease_seconds: float) -> None:

@@ -6,9 +6,9 @@ Owns: lists and look-ups. Every list is read through an index, newest first, and
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Select, Table, func, select
+from sqlalchemy import ColumnElement, Select, Table, func, literal_column, select
 
 from bus.journal.rows import (
     Letter,
@@ -63,7 +63,7 @@ class SqlQueryJournal(JournalRole):
     ) -> Sequence[Message]:
         """Messages, newest first."""
         wanted = {"tenant": tenant, "interface": interface, "business_date": business_date, "state": state}
-        return tuple(message_of(row) for row in self._all(_newest(messages, "received_at_us", wanted, limit)))
+        return tuple(message_of(row) for row in self._all(_newest(messages, wanted, limit)))
 
     def delivery(self, delivery_id: str) -> Delivery:
         """One delivery."""
@@ -88,7 +88,7 @@ class SqlQueryJournal(JournalRole):
         wanted: dict[str, object] = {"tenant": tenant, "subscription": subscription, "state": state}
         if not _of_message(wanted, message):
             return ()
-        return tuple(delivery_of(row) for row in self._all(_newest(deliveries, "created_at_us", wanted, limit)))
+        return tuple(delivery_of(row) for row in self._all(_newest(deliveries, wanted, limit)))
 
     def quarantine(
         self,
@@ -103,7 +103,7 @@ class SqlQueryJournal(JournalRole):
         wanted: dict[str, object] = {"tenant": tenant, "kind": kind, "state": state}
         if not _of_message(wanted, message):
             return ()
-        return tuple(quarantine_of(row) for row in self._all(_newest(quarantine, "created_at_us", wanted, limit)))
+        return tuple(quarantine_of(row) for row in self._all(_newest(quarantine, wanted, limit)))
 
     def quarantine_entry(self, quarantine_id: str) -> QuarantineEntry:
         """One entry of the quarantine."""
@@ -114,7 +114,7 @@ class SqlQueryJournal(JournalRole):
         wanted: dict[str, object] = {"tenant": tenant}
         if not _of_message(wanted, message):
             return ()
-        return tuple(receipt_of(row) for row in self._all(_newest(receipts, "at_us", wanted, limit)))
+        return tuple(receipt_of(row) for row in self._all(_newest(receipts, wanted, limit)))
 
     def last_receipts(self) -> Mapping[tuple[str, str, ReceiptOutcome], int]:
         """When something of that outcome last arrived, per (tenant, interface, outcome). Reads all receipts: for a node's start."""
@@ -154,10 +154,25 @@ class SqlQueryJournal(JournalRole):
         return found[0]
 
 
-def _newest(table: Table, time: str, wanted: Mapping[str, object], limit: int) -> Select[Any]:
-    """The rows that have every wanted value, newest first."""
-    chosen = [table.c[name] == value for name, value in wanted.items() if value is not None]
-    return select(table).where(*chosen).order_by(table.c[time].desc(), table.c.serial.desc()).limit(limit)
+_CAME: Final = {messages: "received_at_us", deliveries: "created_at_us", quarantine: "created_at_us", receipts: "at_us"}
+"""When a row of a table came."""
+_COMMON: Final = {messages: ("accepted",), deliveries: ("delivered", "due")}
+"""States that nearly all rows have: the index over states leaves them out."""
+
+
+def _newest(table: Table, wanted: Mapping[str, object], limit: int) -> Select[Any]:
+    """The rows that have every wanted value, newest first: those of one tenant or subscription by number, so that its own index serves."""
+    chosen: list[ColumnElement[bool]] = [table.c[name] == value for name, value in wanted.items() if value is not None]
+    if wanted.get("state") not in {None, *_COMMON.get(table, ())}:
+        # tells the planner that the index over states has them all
+        chosen += [table.c.state != literal_column(f"'{state}'") for state in _COMMON.get(table, ())]
+    newest: tuple[Any, ...] = (table.c[_CAME[table]].desc(), table.c.serial.desc())
+    if wanted.get("tenant") is not None and table in _COMMON:
+        newest = (table.c.serial.desc(),)
+        if wanted.get("subscription") is not None:
+            newest = (table.c.number.desc(),)
+    shown = [column for column in table.c if column.name != "body"]
+    return select(*shown).where(*chosen).order_by(*newest).limit(limit)
 
 
 def _of_message(wanted: dict[str, object], message: str | None) -> bool:

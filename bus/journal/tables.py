@@ -7,7 +7,7 @@ compares the two. Only what SQLite and PostgreSQL share is used. No personal ide
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     JSON,
@@ -15,6 +15,7 @@ from sqlalchemy import (
     Column,
     ForeignKeyConstraint,
     Index,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     Table,
@@ -30,12 +31,12 @@ def _text(name: str, *, nullable: bool = False) -> Column[str]:
     return Column(name, Text, nullable=nullable)
 
 
-def _number(name: str, *, nullable: bool = False) -> Column[int]:
-    return Column(name, BigInteger, nullable=nullable, autoincrement=False)
+def _number(name: str, *, nullable: bool = False, default: str | None = None) -> Column[int]:
+    return Column(name, BigInteger, nullable=nullable, autoincrement=False, server_default=default)
 
 
-def _json(name: str) -> Column[object]:
-    return Column(name, JSON, nullable=False)
+def _json(name: str, *, nullable: bool = False) -> Column[object]:
+    return Column(name, JSON(none_as_null=True), nullable=nullable)
 
 
 counters: Final = Table(
@@ -77,18 +78,37 @@ messages: Final = Table(
     _text("reason"),
     _number("received_at_us"),
     _number("accepted_at_us", nullable=True),
+    _text("event_source", nullable=True),
+    _text("event_id", nullable=True),
+    _json("event", nullable=True),
+    _text("form", nullable=True),
+    _text("ordering_key", nullable=True),
+    _number("expires_at_us", nullable=True),
+    _number("in_reply_to", nullable=True),
+    Column("body", LargeBinary, nullable=True),
     PrimaryKeyConstraint("tenant", "serial", name="pk_messages"),
     ForeignKeyConstraint(["tenant", "corrects"], ["messages.tenant", "messages.serial"], name="fk_messages_corrects"),
     UniqueConstraint("tenant", "interface", "business_date", "sequence", "revision", name="uq_messages_identity"),
 )
 _same_content = (messages.c.tenant, messages.c.interface, messages.c.business_date, messages.c.sequence, messages.c.sha256)
-_not_refused = text("state <> 'refused'")
-Index("uq_messages_content", *_same_content, unique=True, sqlite_where=_not_refused, postgresql_where=_not_refused)
+
+
+def _partial(condition: str) -> dict[str, Any]:
+    """An index over the rows that meet the condition."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
+Index("uq_messages_content", *_same_content, unique=True, **_partial("state <> 'refused' AND event_id IS NULL"))
+_same_event = (messages.c.tenant, messages.c.event_source, messages.c.event_id)
+Index("uq_messages_event", *_same_event, unique=True, **_partial("event_id IS NOT NULL"))
 Index("ix_messages_received", messages.c.received_at_us, messages.c.serial)
-Index("ix_messages_tenant", messages.c.tenant, messages.c.received_at_us, messages.c.serial)
-Index("ix_messages_state", messages.c.state, messages.c.received_at_us, messages.c.serial)
+Index("ix_messages_state", messages.c.state, messages.c.received_at_us, messages.c.serial, **_partial("state <> 'accepted'"))
 Index("ix_messages_date", messages.c.business_date, messages.c.received_at_us, messages.c.serial)
-Index("ix_messages_corrects", messages.c.tenant, messages.c.corrects)
+Index("ix_messages_corrects", messages.c.tenant, messages.c.corrects, **_partial("corrects IS NOT NULL"))
+Index("ix_messages_reply", messages.c.tenant, messages.c.in_reply_to, messages.c.serial, **_partial("in_reply_to IS NOT NULL"))
+"""A message of a file has an interface, business date and sequence of its own; that of an event has a source and an event id, its serial
+for a sequence, its attributes in `event` and its body, as `form` says, in `body` (or, when that is long, in a part whose manifest stands in
+`event`). `sha256` of an event is over its content, `file_name` its event id."""
 
 chunks: Final = Table(
     "chunks",
@@ -142,6 +162,10 @@ deliveries: Final = Table(
     _text("last_error"),
     _number("created_at_us"),
     _number("finished_at_us", nullable=True),
+    Column("way", Text, nullable=False, server_default="file"),
+    _number("lane", default="1"),
+    _number("flagging", default="0"),
+    _number("expires_at_us", nullable=True),
     PrimaryKeyConstraint("tenant", "serial", name="pk_deliveries"),
     ForeignKeyConstraint(["tenant", "message"], ["messages.tenant", "messages.serial"], name="fk_deliveries_message"),
     UniqueConstraint("tenant", "message", "subscription", "copy", name="uq_deliveries_copy"),
@@ -149,39 +173,26 @@ deliveries: Final = Table(
 )
 """`copy` is 0 for the routed delivery, 1, 2 ... for those sent again. `claimable_at_us` is the instant from which a worker may take it:
 when it is due, when its lease runs out, or NULL while an earlier one of its ordering key is unfinished, in quarantine, or when it is
-finished. `armed_at_us` is when that was decided: should the clock stand before it, the clock has jumped back."""
-_unfinished = text("finished_at_us IS NULL")
-_claimable = text("claimable_at_us IS NOT NULL")
-_owned = text("owner IS NOT NULL")
-Index(
-    "ix_deliveries_order",
-    deliveries.c.tenant,
-    deliveries.c.subscription,
-    deliveries.c.ordering_key,
-    deliveries.c.number,
-    sqlite_where=_unfinished,
-    postgresql_where=_unfinished,
-)
-Index(
-    "ix_deliveries_backlog",
-    deliveries.c.tenant,
-    deliveries.c.subscription,
-    deliveries.c.state,
-    deliveries.c.created_at_us,
-    sqlite_where=_unfinished,
-    postgresql_where=_unfinished,
-)
+finished. `armed_at_us` is when that was decided: should the clock stand before it, the clock has jumped back. `way` says who claims it;
+`flagging` 1 is a support-measure flag, 2 waits for the flags of its person at the same system, 0 neither."""
+_order = (deliveries.c.tenant, deliveries.c.subscription, deliveries.c.ordering_key, deliveries.c.number)
+Index("ix_deliveries_order", *_order, **_partial("finished_at_us IS NULL"))
+_backlog = (deliveries.c.tenant, deliveries.c.subscription, deliveries.c.state, deliveries.c.created_at_us)
+Index("ix_deliveries_backlog", *_backlog, **_partial("finished_at_us IS NULL"))
 _claim_order = (deliveries.c.tenant, deliveries.c.claimable_at_us, deliveries.c.serial)
-Index("ix_deliveries_claimable", *_claim_order, sqlite_where=_claimable, postgresql_where=_claimable)
-Index("ix_deliveries_armed", deliveries.c.armed_at_us, sqlite_where=_claimable, postgresql_where=_claimable)
-Index("ix_deliveries_owner", deliveries.c.owner, sqlite_where=_owned, postgresql_where=_owned)
+Index("ix_deliveries_claimable", *_claim_order, **_partial("claimable_at_us IS NOT NULL AND way = 'file'"))
+_event_order = (deliveries.c.tenant, deliveries.c.subscription, deliveries.c.lane, deliveries.c.claimable_at_us, deliveries.c.serial)
+Index("ix_deliveries_push", *_event_order, **_partial("claimable_at_us IS NOT NULL AND way = 'push'"))
+Index("ix_deliveries_pull", *_event_order, **_partial("claimable_at_us IS NOT NULL AND way = 'pull'"))
+_flagging = (deliveries.c.tenant, deliveries.c.system, deliveries.c.ordering_key, deliveries.c.flagging, deliveries.c.number)
+Index("ix_deliveries_flagging", *_flagging, **_partial("finished_at_us IS NULL AND flagging > 0"))
+Index("ix_deliveries_owner", deliveries.c.owner, **_partial("owner IS NOT NULL"))
+_expiring = (deliveries.c.expires_at_us,)
+Index("ix_deliveries_expires", *_expiring, **_partial("expires_at_us IS NOT NULL AND finished_at_us IS NULL"))
 Index("ix_deliveries_created", deliveries.c.created_at_us, deliveries.c.serial)
-Index("ix_deliveries_tenant", deliveries.c.tenant, deliveries.c.created_at_us, deliveries.c.serial)
-Index("ix_deliveries_subscription", deliveries.c.subscription, deliveries.c.created_at_us, deliveries.c.serial)
-_of_subscription = (deliveries.c.tenant, deliveries.c.subscription, deliveries.c.created_at_us, deliveries.c.serial)
-Index("ix_deliveries_tenant_subscription", *_of_subscription)
-Index("ix_deliveries_state", deliveries.c.state, deliveries.c.created_at_us, deliveries.c.serial)
-Index("ix_deliveries_tenant_state", deliveries.c.tenant, deliveries.c.state, deliveries.c.created_at_us, deliveries.c.serial)
+_standing = "state <> 'delivered' AND state <> 'due'"
+Index("ix_deliveries_state", deliveries.c.state, deliveries.c.created_at_us, deliveries.c.serial, **_partial(_standing))
+Index("ix_deliveries_tenant_state", deliveries.c.tenant, deliveries.c.state, deliveries.c.serial, **_partial(_standing))
 
 delivery_chunks: Final = Table(
     "delivery_chunks",
@@ -254,3 +265,8 @@ entries: Final = Table(
     PrimaryKeyConstraint("tenant", "sequence", name="pk_journal_entries"),
 )
 Index("ix_journal_entries_subject", entries.c.tenant, entries.c.subject, entries.c.sequence)
+
+leases: Final = Table(
+    "leases", metadata, _text("name"), _text("owner"), _number("fence"), _number("until_us"), PrimaryKeyConstraint("name", name="pk_leases")
+)
+"""What only one node at a time may do: watch a folder, run a schedule. A lapsed lease may be taken by another owner."""

@@ -46,6 +46,8 @@ class EntryKind(StrEnum):
     SKIPPED = "skipped"
     SENT_AGAIN = "sent_again"
     CLOCK_WENT_BACK = "clock_went_back"
+    EXPIRED = "expired"
+    """a delivery that was not made before its message expired"""
 
 
 class Transaction:
@@ -79,14 +81,32 @@ class Transaction:
         return made
 
 
+class Instants:
+    """What a process has seen of the clock: whether it may have jumped back since waits and leases were counted."""
+
+    def __init__(self) -> None:
+        self._latest_us = 0
+        self.unsettled = True
+        """so from the start, too: nobody knows what the clock was before"""
+
+    def saw(self, now_us: int) -> None:
+        """Note an instant."""
+        if now_us < self._latest_us:
+            self.unsettled = True
+        self._latest_us = now_us
+
+
 class JournalRole:
     """What each role of the journal stands on: the database and the clock."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._instants = Instants()
 
     @contextmanager
     def _begin(self) -> Iterator[Transaction]:
         with self._database.write() as connection:
-            yield Transaction(connection, self._clock.now_us())
+            now_us = self._clock.now_us()
+            self._instants.saw(now_us)
+            yield Transaction(connection, now_us)

@@ -7,20 +7,23 @@ import pytest
 from tests.architecture.modules import imports, imports_of_source, modules
 
 FLOORS: dict[int, tuple[str, ...]] = {
-    0: ("contracts", "bus.message", "bus.errors", "monitoring"),
+    0: ("contracts", "bus.message", "bus.event", "bus.errors", "monitoring"),
     1: (
-        "bus.ports", "bus.adapter_ports", "bus.site", "bus.site_check", "bus.example",
+        "bus.ports", "bus.adapter_ports", "bus.event_ports", "bus.site", "bus.site_check", "bus.example",
         "bus.calendar", "bus.retry", "bus.names", "bus.steps", "bus.clock", "bus.direct_io", "bus.durable",
     ),
     2: ("bus.journal", "bus.broker", "bus.payloads", "bus.routing", "bus.security", "adapters"),
-    3: ("bus.intake", "bus.batch", "bus.delivery", "bus.operations"),
+    3: ("bus.intake", "bus.batch", "bus.delivery", "bus.events", "bus.operations"),
     4: ("bus.api",),
     5: ("bus.node",),
     6: ("bus.cli",),
 }  # fmt: skip
 """Rooms by floor. A room is a module or package, and modules beside it that carry its name on (`bus.site_names`)."""
 
-ADAPTERS_MAY_USE = ("adapters", "contracts", "bus.adapter_ports", "bus.message", "bus.errors", "bus.names", "bus.steps", "bus.clock")
+ADAPTERS_MAY_USE = (
+    "adapters", "contracts", "bus.adapter_ports", "bus.event_ports", "bus.message", "bus.event", "bus.errors", "bus.names", "bus.steps",
+    "bus.clock",
+)  # fmt: skip
 CONTRACTS_MAY_USE = ("contracts",)
 MONITORING_MAY_USE = ("monitoring", "contracts")
 ROOTS = {"bus", "adapters"}
