@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from typing import Final, Literal
 
 import polars as pl
@@ -45,7 +46,6 @@ ERAS: Final = (
     Era("令和", "R", "5", "2019-05-01", "9999-12-30", 2018),
 )
 
-_LENGTHS: Final = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _SHAPE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _WIDE: Final = str.maketrans("０１２３４５６７８９．／－元", "0123456789./-1")
 _NAMES: Final = "|".join(era.kanji for era in ERAS) + "|[" + "".join(era.letter for era in ERAS) + "]"
@@ -60,26 +60,31 @@ def has_date_shape(text: str) -> bool:
     return len(text) == 10 and _SHAPE.fullmatch(text) is not None
 
 
-def days_in(year: int, month: int) -> int:
-    """Days of a month of the (proleptic) Gregorian calendar; `month` 1 to 12."""
-    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-    return 29 if month == 2 and leap else _LENGTHS[month - 1]
-
-
 def is_date(text: str, rules: DateRules) -> bool:
     """Whether `text` is a day from 0001-01-01 on, or one of what `rules` lets through besides."""
+    if _is_calendar_day(text):
+        return True
     if not has_date_shape(text):
         return False
     year, month, day = int(text[:4]), int(text[5:7]), int(text[8:])
     if year == 0:
         return rules.open and text == NO_BEGINNING
-    if month == 0:
-        return rules.unknown_parts and day == 0
-    if month > 12:
+    if month > 12 or (month == 0 and day > 0):
         return False
     if day == 0:
         return rules.unknown_parts
-    return day <= days_in(year, month) or (rules.feb_29 and month == 2 and day == 29)
+    return rules.feb_29 and month == 2 and day == 29
+
+
+def _is_calendar_day(text: str) -> bool:
+    """The quick way for nearly all days: the hyphens rule out the other forms that `fromisoformat` reads (20261120, 2026-W01-1)."""
+    if len(text) != 10 or text[4] != "-" or text[7] != "-":
+        return False
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def is_date_expression(text: pl.Expr, rules: DateRules) -> pl.Expr:

@@ -9,7 +9,7 @@ A required value that is absent breaks `required`; an absent value breaks nothin
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +17,7 @@ from contracts import check_digits
 from contracts.comparing import Comparer, readable_shape, too_long_to_compare
 from contracts.counting import count
 from contracts.dates import OPEN_DATES, is_date
-from contracts.model import Contract, ContractField, Severity
+from contracts.model import Contract, ContractField, Counting, Severity
 from contracts.patterns import read_pattern
 
 CONTROL: Final = ((0x00, 0x1F), (0x7F, 0x9F))
@@ -33,6 +33,8 @@ NEVER_FULL_WIDTH: Final = (
 """Code points that type N refuses: ASCII and control characters, half-width katakana, U+FFFD, surrogates and noncharacters."""
 NEVER_PRINTED: Final = ((0x00, 0x1F), (0x7F, 0x9F), *(reach for reach in NEVER_FULL_WIDTH[1:] if reach != HALF_KATAKANA))
 """Code points that type M refuses: control characters, U+FFFD, surrogates and noncharacters."""
+BEYOND: Final = (0x10000, 0x10FFFF)
+"""Every code point past the basic plane."""
 REFUSED: Final = {"N": NEVER_FULL_WIDTH, "M": NEVER_PRINTED}
 
 ValueCheck = Callable[[str], bool]
@@ -64,11 +66,8 @@ def severity_of(field: ContractField, rule: str) -> Severity:
 
 
 def _checks(field: ContractField, contract: Contract) -> Iterator[tuple[str, ValueCheck]]:
-    if (length := field.length) is not None:
-        if field.exact:
-            yield "length", lambda value: count(value, contract.counting) != length
-        else:
-            yield "length", lambda value: count(value, contract.counting) > length
+    if field.length is not None:
+        yield "length", _length_check(field.length, field.exact, contract.counting)
     yield "type", _type_check(field)
     if field.codes is not None:
         values = frozenset(contract.code_tables[field.codes].values)
@@ -82,6 +81,12 @@ def _checks(field: ContractField, contract: Contract) -> Iterator[tuple[str, Val
         yield "check_digit", lambda value: not check_digits.valid(method, value)
 
 
+def _length_check(length: int, exact: bool, counting: Counting) -> ValueCheck:
+    if counting == "code_points":  # the usual case, without a call for each value
+        return (lambda value: len(value) != length) if exact else (lambda value: len(value) > length)
+    return (lambda value: count(value, counting) != length) if exact else (lambda value: count(value, counting) > length)
+
+
 def type_shape(field: ContractField) -> str:
     """The form of a value of the field's type, as a pattern both engines read alike; a DATE has more to it (`contracts.dates`)."""
     unlimited = {"X": "[ -~｡-ﾟ]+", "9": "[0-9]+", "S9": "[+-]?[0-9]+"}
@@ -92,11 +97,17 @@ def _type_check(field: ContractField) -> ValueCheck:
     if field.type == "DATE":
         return lambda value: not is_date(value, field.dates)
     if field.type in REFUSED:
-        ranges = "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in REFUSED[field.type])
-        search = re.compile(f"[{ranges}]").search
-        return lambda value: search(value) is not None
+        refused = REFUSED[field.type]
+        search = re.compile(f"[{_ranges(refused)}]").search
+        # a class that reaches past the basic plane is matched slowly, so it only sees values with something beyond or something refused
+        plain = re.compile(f"[^{_ranges((*(reach for reach in refused if reach[1] <= 0xFFFF), BEYOND))}]*").fullmatch
+        return lambda value: plain(value) is None and search(value) is not None
     match = re.compile(type_shape(field)).fullmatch
     return lambda value: match(value) is None
+
+
+def _ranges(code_points: Iterable[tuple[int, int]]) -> str:
+    return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in code_points)
 
 
 def open_values(field: ContractField) -> tuple[str, ...]:
