@@ -3,6 +3,7 @@
     RenkeiError
     ├── DocumentInvalid      a YAML document (contract, layout, site ...) has problems; lists all of them
     ├── ContractUnknown      no contract, layout or translation of that name
+    ├── EventUnreadable      the data of one event is not one flat JSON object of texts
     ├── FileUnreadable       a whole file cannot be read as its layout says (header, trailer, record length)
     └── bus.errors.BusError  everything the bus adds: see there
 
@@ -87,3 +88,7 @@ class ContractUnknown(RenkeiError):
 
 class FileUnreadable(RenkeiError):
     """The file as a whole cannot be read as its layout says; no record of it may be used."""
+
+
+class EventUnreadable(RenkeiError):
+    """The data of an event is not one flat JSON object of texts; no field of it was looked at. Holds no value of it."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from json import JSONDecodeError, JSONDecoder
 from typing import Any, Final, NoReturn, TypedDict
 
-from contracts.errors import RenkeiError
+from contracts.errors import EventUnreadable
 from contracts.explain import advice, reason
 from contracts.field_rules import FieldRule, ValueCheck, field_rules, severity_of
 from contracts.masking import HIDDEN, mask_for
@@ -40,10 +40,6 @@ Record = dict[str, str]
 _BOM: Final = b"\xef\xbb\xbf"
 _JSON_SPACE: Final = " \t\n\r"
 _NAMEABLE: Final = re.compile(r"[a-z][a-z0-9_]{0,99}")
-
-
-class EventUnreadable(RenkeiError):
-    """The data is not one flat JSON object of texts; no field of it was looked at. Holds no value of it."""
 
 
 class Told(TypedDict):

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts.event_record import SEPARATOR, EventReader, EventUnreadable, masked
+from contracts.errors import EventUnreadable
+from contracts.event_record import SEPARATOR, EventReader, masked
 from contracts.model import Contract
 from contracts.record_validator import RecordValidator
 from contracts.registry import Registry
