@@ -168,11 +168,18 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Up to `limit` deliveries of one subscription are wanted."""
+    """Up to `limit` deliveries of one subscription are wanted, under a lease of `lease_seconds` for `owner`.
+
+    A delivery whose last lease ran out counts one failed attempt more; with `most_attempts` it is given up when they are used up.
+    """
 
     tenant: str
     subscription: str
     limit: int
+    owner: str
+    lease_seconds: float
+    way: Way = Way.PUSH
+    most_attempts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

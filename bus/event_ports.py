@@ -36,7 +36,7 @@ class EventJournal(Protocol):
     """What events ask of the journal. Each call is one durable transaction with its journal entries in it."""
 
     def commit(self, group: Group, owner: str, *, lease_seconds: float) -> GroupDone:
-        """Do the whole group in one transaction, or nothing of it.
+        """Do the whole group in one transaction, or nothing of it. `owner` and `lease_seconds` are of deliveries handed over at once.
 
         Accepting: (tenant, source, event id) is unique; one delivery per subscription, numbered per subscription in the order given.
         Claiming: due, head of its ordering key, not waiting for a person's support-measure flag; lanes in order, then longest due.
