@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import bindparam, delete, exists, func, literal_column, select, update
 
 from bus.event import Way
-from bus.journal.ordering import change
+from bus.journal.ordering import arm, change
 from bus.journal.rows import AnyRow, delivery_of, id_of
 from bus.journal.tables import deliveries, delivery_chunks, turns
 from bus.journal.transaction import EntryKind, Instants, Transaction
@@ -75,8 +75,7 @@ def free(transaction: Transaction, owner: str) -> int:
     now_us = transaction.now_us
     for row in held:
         state = DeliveryState.DUE.value if row.state == DeliveryState.CLAIMED else row.state
-        armed = {"due_at_us": now_us, "claimable_at_us": now_us, "armed_at_us": now_us}
-        change(transaction, row, state=state, owner=None, lease_until_us=None, fence=row.fence + 1, **armed)
+        change(transaction, row, state=state, owner=None, lease_until_us=None, fence=row.fence + 1, **arm(transaction, row, now_us))
         transaction.append(row.tenant, EntryKind.UNCLAIMED, id_of(row.tenant, "d", row.serial), {"owner": owner})
     return len(held)
 

@@ -14,7 +14,7 @@ from sqlalchemy import delete, insert, select
 
 from bus.errors import OperationRefused, StaleClaim, TotalsDisagree
 from bus.journal.claim import claim_due, free, settle_clock
-from bus.journal.ordering import change, finish
+from bus.journal.ordering import arm, change, finish
 from bus.journal.quarantining import add_quarantine
 from bus.journal.rows import AnyRow, delivery_chunk_found, key_of, not_found, same_totals
 from bus.journal.tables import deliveries, delivery_chunks, messages
@@ -135,8 +135,7 @@ class SqlDeliverJournal(JournalRole):
                 return _give_up(transaction, row, claimed, ended, facts)
             anew = unpublished or row.state == DeliveryState.CLAIMED
             state = DeliveryState.DUE if anew else DeliveryState(row.state)
-            armed = {"due_at_us": due_at_us, "claimable_at_us": due_at_us, "armed_at_us": transaction.now_us}
-            change(transaction, row, state=state.value, **ended, **armed)
+            change(transaction, row, state=state.value, **ended, **arm(transaction, row, due_at_us))
             transaction.append(row.tenant, EntryKind.ATTEMPT_FAILED, claimed.id, facts | {"due_at_us": due_at_us})
             return state
 

@@ -10,7 +10,7 @@ from sqlalchemy import exists, func, select
 
 from bus.errors import OperationRefused
 from bus.journal.accept import message_row, refuse_message
-from bus.journal.ordering import add_delivery, change, finish
+from bus.journal.ordering import add_delivery, arm, change, finish
 from bus.journal.quarantining import OPEN, close_quarantine
 from bus.journal.rows import AnyRow, id_of, key_of, not_found, quarantine_of
 from bus.journal.tables import deliveries, messages, quarantine
@@ -104,7 +104,7 @@ def _make_due(transaction: Transaction, entry: AnyRow) -> None:
     """Due again; one whose publication was fixed goes on with that, never with new bytes."""
     delivery, now_us = _delivery(transaction, entry), transaction.now_us
     state = DeliveryState.READY_TO_PUBLISH if delivery.publication else DeliveryState.DUE
-    change(transaction, delivery, state=state.value, attempts=0, due_at_us=now_us, claimable_at_us=now_us, armed_at_us=now_us)
+    change(transaction, delivery, state=state.value, attempts=0, **arm(transaction, delivery, now_us))
     transaction.append(delivery.tenant, EntryKind.RELEASED, id_of(delivery.tenant, "d", delivery.serial), {"state": state.value})
 
 
