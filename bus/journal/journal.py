@@ -8,8 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from bus.journal.accept import SqlAcceptJournal
-from bus.journal.database import Synchronous, open_database
+from bus.journal.database import open_database
 from bus.journal.deliver import SqlDeliverJournal
+from bus.journal.engines import Synchronous
 from bus.journal.operate import SqlOperateJournal
 from bus.journal.query import SqlQueryJournal
 from bus.ports import Clock
@@ -19,16 +20,17 @@ class SqlJournal(SqlAcceptJournal, SqlDeliverJournal, SqlOperateJournal, SqlQuer
     """The four roles over one SQL database. Safe to use from several threads of one process."""
 
     @staticmethod
-    def open(url_or_path: str | Path, clock: Clock, *, synchronous: Synchronous = "FULL") -> SqlJournal:
+    def open(url_or_path: str | Path, clock: Clock, *, synchronous: Synchronous = "FULL", password_file: Path | None = None) -> SqlJournal:
         """Open the journal, making or migrating its database. A path means an SQLite file.
 
+        An address `postgresql+psycopg://user@host:port/database` means PostgreSQL; its password stands in `password_file`.
         `synchronous="OFF"` gives up durability: only for the test that shows that the durability test can fail.
 
         Raises:
             JournalUnavailable: the database cannot be opened, written or migrated.
-            JournalError: it was written by a newer version of the bus.
+            JournalError: it was written by a newer version of the bus, or it is none that can keep a journal.
         """
-        return SqlJournal(open_database(url_or_path, synchronous=synchronous), clock)
+        return SqlJournal(open_database(url_or_path, synchronous=synchronous, password_file=password_file), clock)
 
     def close(self) -> None:
         """Close every connection. Closing twice is fine."""

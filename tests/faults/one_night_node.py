@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
-from bus.journal.database import Synchronous
+from bus.journal.engines import Synchronous
 from bus.journal.journal import SqlJournal
 from bus.message import FINISHED
 from bus.node import Node, running_node
