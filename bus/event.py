@@ -156,7 +156,8 @@ class ClaimedEvent:
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """How one attempt ended. `state`: DELIVERED; DUE (try again at `due_at_us`); QUARANTINED (given up); EXPIRED. Carries the fence of
-    its claim. `counts_attempt` False: the attempt was never made (no room, breaker open)."""
+    its claim. `counts_attempt` False: the attempt was never made (no room, breaker open). `filtered`: DELIVERED with nothing sent, because
+    the translation leaves the record out; its totals count it as filtered."""
 
     delivery: str
     fence: int
@@ -164,6 +165,7 @@ class Settlement:
     error: str = ""
     due_at_us: int = 0
     counts_attempt: bool = True
+    filtered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

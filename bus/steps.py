@@ -30,13 +30,18 @@ Label = Literal[
     "after_rename",
     "before_accept",
     "after_accept",
+    "event_before_send",
+    "event_after_send",
+    "event_before_settle",
 ]
 LABELS: Final[tuple[str, ...]] = get_args(Label)
 """before_claim: a complete file is about to be claimed from its source · mid_read: a chunk's bytes are read, nothing of it is
 journalled · after_chunk_commit: the journal holds a chunk · before_accept, after_accept: around the accepting transaction ·
 before_fan_out: accepted, and the source not yet told · mid_write: a chunk of a delivery is written, the next
 is not · before_recount: all is written, nothing counted again ·
-before_rename: the journal says ready to publish · after_rename: published, and the journal does not know yet."""
+before_rename: the journal says ready to publish · after_rename: published, and the journal does not know yet ·
+event_before_send: an event is claimed and rendered · event_after_send: its receiver has it · event_before_settle: how the attempt ended,
+well or not, is known here and not to the journal."""
 EXIT_CODE: Final = 70
 
 _RULE: Final = re.compile(r"(?P<label>[a-z_]+)(?::(?P<times>[1-9][0-9]*))?=(?P<deed>kill|kill-parent|kill-group|exit)")
