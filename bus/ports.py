@@ -19,6 +19,7 @@ from bus.message import (
     DeliveryChunkDone,
     DeliveryState,
     JournalEntry,
+    Lease,
     Message,
     MessageState,
     NewDelivery,
@@ -137,6 +138,26 @@ class DeliverJournal(Protocol):
 
     def unclaim(self, owner: str) -> int:
         """Free every lease of `owner` (a node that starts knows its former self is gone). Returns how many."""
+        ...
+
+
+class LeaseJournal(Protocol):
+    """What only one of several nodes may do at a time. The fence of a lease grows with every change of its owner."""
+
+    def take_lease(self, name: str, owner: str, *, seconds: float) -> Lease | None:
+        """Take a lease, or prolong one's own (same fence); None while another holds it. A lapsed one goes to who asks first.
+
+        Raises:
+            ValueError: there is no name, no owner, or no time. JournalUnavailable: nothing was changed.
+        """
+        ...
+
+    def give_up_leases(self, owner: str) -> int:
+        """Let go of everything `owner` holds; also its own next lease has a new fence. Returns how many."""
+        ...
+
+    def holds(self, lease: Lease) -> bool:
+        """Whether the lease still is its owner's, under this fence, and has not lapsed."""
         ...
 
 
