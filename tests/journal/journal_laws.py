@@ -1,7 +1,7 @@
 """The laws that every journal keeps, whatever database it stands on.
 
-A back end's test is a subclass with `open_journal`. The laws themselves stand by role in `accept_laws`, `deliver_laws`, `operate_laws`
-and `concurrency_laws`.
+A back end's test is a subclass with `open_journal`. The laws themselves stand by role in `accept_laws`, `deliver_laws`, `operate_laws`,
+`lease_laws` and `concurrency_laws`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import pytest
 from accept_laws import AcceptLaws
 from concurrency_laws import ConcurrencyLaws
 from deliver_laws import DeliverLaws
+from lease_laws import LeaseLaws
 from operate_laws import OperateLaws
 
 from bus.clock import ManualClock
 from bus.journal.journal import SqlJournal
 
 
-class JournalLaws(AcceptLaws, DeliverLaws, OperateLaws, ConcurrencyLaws):
+class JournalLaws(AcceptLaws, DeliverLaws, OperateLaws, LeaseLaws, ConcurrencyLaws):
     """All laws."""
 
     def open_journal(self, folder: Path, clock: ManualClock) -> SqlJournal:
