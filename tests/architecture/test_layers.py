@@ -21,8 +21,8 @@ FLOORS: dict[int, tuple[str, ...]] = {
 """Rooms by floor. A room is a module or package, and modules beside it that carry its name on (`bus.site_names`)."""
 
 ADAPTERS_MAY_USE = (
-    "adapters", "contracts", "bus.adapter_ports", "bus.event_ports", "bus.message", "bus.event", "bus.errors", "bus.names", "bus.steps",
-    "bus.clock",
+    "adapters", "contracts", "bus.adapter_ports", "bus.event_ports", "bus.message", "bus.event", "bus.event_envelope", "bus.errors", "bus.names",
+    "bus.steps", "bus.clock",
 )  # fmt: skip
 CONTRACTS_MAY_USE = ("contracts",)
 MONITORING_MAY_USE = ("monitoring", "contracts")
