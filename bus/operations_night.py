@@ -7,19 +7,14 @@ cannot be late.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Final
+from functools import lru_cache
 
 from bus.calendar import Span, business_date, window
-from bus.message import DeliveryState, Message, MessageState
-from bus.ports import Clock, QueryJournal
-from bus.site import Interface, LoadedSite, LoadedTenant
-
-_MOVING: Final = (DeliveryState.DUE, DeliveryState.CLAIMED, DeliveryState.READY_TO_PUBLISH)
-_MOST_FILES: Final = 100
-"""Of one interface on one business date."""
+from bus.ports import Clock, NightJournal
+from bus.site import Interface, LoadedSite
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,43 +29,33 @@ class InterfaceNight:
     late: bool
 
 
-def night(site: LoadedSite, journal: QueryJournal, clock: Clock) -> Iterator[InterfaceNight]:
-    """Every interface of every tenant, in the order of the configuration."""
+def night(site: LoadedSite, journal: NightJournal, clock: Clock) -> Sequence[InterfaceNight]:
+    """Every interface of every tenant, in the order of the configuration. Asks the journal the same two questions, however many there
+    are."""
     now = clock.now_us()
-    for code, loaded in site.tenants.items():
-        since = _known_since(journal, code, now)
-        for interface in loaded.tenant.interfaces:
-            yield _interface_night(site, journal, loaded, interface, now, since)
-
-
-def _known_since(journal: QueryJournal, tenant: str, now_us: int) -> int:
-    first = journal.entries(tenant, limit=1)
-    return first[0].at_us if first else now_us
-
-
-def _interface_night(
-    site: LoadedSite, journal: QueryJournal, loaded: LoadedTenant, interface: Interface, now_us: int, since_us: int
-) -> InterfaceNight:
     zone = site.site.time_zone
-    day = business_date(now_us, interface.day_ends, zone)
-    span = _span(interface, day, zone)
+    ended = lru_cache(maxsize=None)(_last_ended)  # most interfaces share their hours
+    nights = [
+        (code, interface, *ended(interface.window.start, interface.window.end, interface.day_ends, zone, now))
+        for code, loaded in site.tenants.items()
+        for interface in loaded.tenant.interfaces
+    ]
+    since = journal.first_entries()
+    done = journal.batches_done([(code, interface.id, day) for code, interface, day, _ in nights if interface.expected == "daily"])
+    return [_told(code, interface, day, span.end_us > since.get(code, now), done) for code, interface, day, span in nights]
+
+
+def _told(code: str, interface: Interface, day: str, known: bool, done: Mapping[tuple[str, str, str], bool]) -> InterfaceNight:
+    batch = (code, interface.id, day)
+    expected = interface.expected == "daily" and known
+    return InterfaceNight(*batch, expected, batch in done, expected and not done.get(batch, False))
+
+
+def _last_ended(start: str, end: str, day_ends: str, zone: str, now_us: int) -> tuple[str, Span]:
+    """The business date whose window was the last to end, and that window."""
+    day = business_date(now_us, day_ends, zone)
+    span = window(day, start, end, day_ends, zone)
     if span.end_us > now_us:
         day = (date.fromisoformat(day) - timedelta(days=1)).isoformat()
-        span = _span(interface, day, zone)
-    code = loaded.tenant.tenant
-    found = journal.messages(tenant=code, interface=interface.id, business_date=day, state=MessageState.ACCEPTED, limit=_MOST_FILES)
-    expected = interface.expected == "daily" and span.end_us > since_us
-    late = expected and not (found and all(_delivered(journal, message) for message in found))
-    return InterfaceNight(code, interface.id, day, expected, bool(found), late)
-
-
-def _delivered(journal: QueryJournal, message: Message) -> bool:
-    """Whether nothing of the message's batch waits or moves. What an operator had sent again later is not of the batch."""
-    return not any(
-        delivery.created_at_us == message.accepted_at_us and delivery.state in _MOVING
-        for delivery in journal.deliveries(message=message.id, limit=1000)
-    )
-
-
-def _span(interface: Interface, day: str, zone: str) -> Span:
-    return window(day, interface.window.start, interface.window.end, interface.day_ends, zone)
+        span = window(day, start, end, day_ends, zone)
+    return day, span

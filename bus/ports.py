@@ -6,7 +6,7 @@ in `bus.adapter_ports`. All here is synchronous and may be called from several t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -254,6 +254,19 @@ class QueryJournal(Protocol):
 
     def open_quarantine(self) -> Mapping[tuple[str, str], int]:
         """Open quarantine records per (tenant, kind)."""
+        ...
+
+
+class NightJournal(Protocol):
+    """What the night at a glance is read from. Each call asks the database once, however many tenants there are."""
+
+    def first_entries(self) -> Mapping[str, int]:
+        """When each tenant's first entry was appended (`at_us`)."""
+        ...
+
+    def batches_done(self, wanted: Collection[tuple[str, str, str]]) -> Mapping[tuple[str, str, str], bool]:
+        """Of these (tenant, interface, business date), those of which a file was accepted; True: and none of its deliveries waits or moves
+        any more."""
         ...
 
 

@@ -11,12 +11,13 @@ from bus.journal.accept import SqlAcceptJournal
 from bus.journal.database import open_database
 from bus.journal.deliver import SqlDeliverJournal
 from bus.journal.engines import Synchronous
+from bus.journal.night_query import SqlNightJournal
 from bus.journal.operate import SqlOperateJournal
 from bus.journal.query import SqlQueryJournal
 from bus.ports import Clock
 
 
-class SqlJournal(SqlAcceptJournal, SqlDeliverJournal, SqlOperateJournal, SqlQueryJournal):
+class SqlJournal(SqlAcceptJournal, SqlDeliverJournal, SqlNightJournal, SqlOperateJournal, SqlQueryJournal):
     """The four roles over one SQL database. Safe to use from several threads of one process."""
 
     @staticmethod
