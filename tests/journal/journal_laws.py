@@ -1,7 +1,7 @@
 """The laws that every journal keeps, whatever database it stands on.
 
 A back end's test is a subclass with `open_journal`. The laws themselves stand by role in `accept_laws`, `deliver_laws`, `operate_laws`,
-`lease_laws` and `concurrency_laws`.
+`lease_laws`, `value_laws` and `concurrency_laws`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from concurrency_laws import ConcurrencyLaws
 from deliver_laws import DeliverLaws
 from lease_laws import LeaseLaws
 from operate_laws import OperateLaws
+from value_laws import ValueLaws
 
 from bus.clock import ManualClock
 from bus.journal.journal import SqlJournal
 
 
-class JournalLaws(AcceptLaws, DeliverLaws, OperateLaws, LeaseLaws, ConcurrencyLaws):
+class JournalLaws(AcceptLaws, DeliverLaws, OperateLaws, LeaseLaws, ValueLaws, ConcurrencyLaws):
     """All laws."""
 
     def open_journal(self, folder: Path, clock: ManualClock) -> SqlJournal:

@@ -4,23 +4,49 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, event, inspect
+from alembic import op
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, event, inspect, text
 
 from bus.clock import ManualClock
 from bus.errors import JournalError, JournalUnavailable
-from bus.journal.database import open_database
+from bus.journal import migrations
+from bus.journal.database import Database, _engines, migrate, open_database
+from bus.journal.engines import Engines
 from bus.journal.journal import SqlJournal
 from bus.journal.tables import metadata
-from bus.message import DeliveryState, MessageState
+from bus.message import DeliveryState, JournalEntry, MessageState
+from tests.services.postgres import empty_database
 
 
-def _schema(url: str) -> dict[str, Any]:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Engine]]:
+    """Makes engines as the journal does, each of an empty database."""
+    made: list[Engine] = []
+
+    def make() -> Engine:
+        if request.param == "sqlite":
+            address: tuple[str, Path | None] = (f"sqlite:///{tmp_path / f'{len(made)}.db'}", None)
+        else:
+            database = empty_database()
+            address = (database.url, database.password_file)
+        made.append(_engines(address[0], "FULL", address[1]).writes)
+        return made[-1]
+
+    yield make
+    for engine in made:
+        engine.dispose()
+
+
+def _schema(engine: Engine) -> dict[str, Any]:
     """Everything of a schema that matters, whatever the order of its columns."""
-    engine = create_engine(url)
     looked = inspect(engine)
     found: dict[str, Any] = {}
     for table in sorted(set(looked.get_table_names()) - {"alembic_version"}):
@@ -29,23 +55,66 @@ def _schema(url: str) -> dict[str, Any]:
             "key": looked.get_pk_constraint(table),
             "foreign": sorted(looked.get_foreign_keys(table), key=lambda key: str(key["name"])),
             "unique": sorted(looked.get_unique_constraints(table), key=lambda one: str(one["name"])),
+            "checks": sorted(looked.get_check_constraints(table), key=lambda one: str(one["name"])),
             "indexes": {
-                i["name"]: (i["column_names"], i["unique"], str(i.get("dialect_options", {}).get("sqlite_where")))
+                i["name"]: (i["column_names"], i["unique"], str(i.get("dialect_options", {}).get(f"{engine.dialect.name}_where")))
                 for i in looked.get_indexes(table)
             },
         }
-    engine.dispose()
     return found
 
 
-def test_a_migrated_schema_is_a_fresh_one(tmp_path: Path) -> None:
-    open_database(tmp_path / "migrated.db").close()
-    fresh = create_engine(f"sqlite:///{tmp_path / 'fresh.db'}")
+def _revisions() -> list[str]:
+    """All versions of the schema, oldest first."""
+    script = ScriptDirectory(str(Path(migrations.__file__).parent))
+    return [revision.revision for revision in script.walk_revisions()][::-1]
+
+
+def test_a_schema_migrated_step_by_step_is_a_fresh_one(empty: Callable[[], Engine]) -> None:
+    migrated, fresh = empty(), empty()
+    assert len(_revisions()) >= 2
+    for revision in _revisions():
+        migrate(migrated, revision)
     metadata.create_all(fresh)
-    fresh.dispose()
-    migrated = _schema(f"sqlite:///{tmp_path / 'migrated.db'}")
-    assert len(migrated) == len(metadata.tables)
-    assert migrated == _schema(f"sqlite:///{tmp_path / 'fresh.db'}")
+    found = _schema(migrated)
+    assert len(found) == len(metadata.tables)
+    assert found == _schema(fresh)
+    with migrated.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_a_migration_that_breaks_off_leaves_nothing(empty: Callable[[], Engine], monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = empty()
+    original = op.create_index
+
+    def breaks_off(name: str, *rest: Any, **more: Any) -> None:
+        if name == "ix_receipts_message":
+            raise KeyboardInterrupt
+        original(name, *rest, **more)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(op, "create_index", breaks_off)
+        with pytest.raises(KeyboardInterrupt):
+            migrate(engine)
+    assert _schema(engine) == {}
+    migrate(engine)
+    assert len(_schema(engine)) == len(metadata.tables)
+
+
+def test_a_journal_that_holds_something_is_migrated_with_it(empty: Callable[[], Engine]) -> None:
+    """Rows that version 1 wrote are read by the newest."""
+    engine = empty()
+    migrate(engine, "0001")
+    row = {"tenant": "332020", "sequence": 1, "kind": "viewed", "subject": "s", "facts": '{"records": 3}', "at_us": 5}
+    with engine.connect() as connection, connection.begin():
+        connection.execute(text("INSERT INTO counters (tenant, name, value) VALUES ('332020', 'entry', 1)"))
+        columns = ", ".join(row)
+        connection.execute(text(f"INSERT INTO journal_entries ({columns}) VALUES (:{', :'.join(row)})"), row)
+    migrate(engine)
+    journal = SqlJournal(Database(Engines(engine, engine)), ManualClock())
+    assert journal.entries("332020") == (JournalEntry("332020", 1, "viewed", "s", {"records": 3}, 5),)
+    assert journal.note("332020", "viewed", "s", {}).sequence == 2
 
 
 def test_a_journal_of_a_newer_version_is_not_touched(tmp_path: Path) -> None:
@@ -75,7 +144,7 @@ def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
 
 def test_more_readers_than_there_is_room_for_are_told_to_try_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     database = open_database(tmp_path / "journal.db")
-    monkeypatch.setattr(database._engine.pool, "_timeout", 0.01)
+    monkeypatch.setattr(database._engines.reads.pool, "_timeout", 0.01)
     with contextlib.ExitStack() as readers, pytest.raises(JournalUnavailable) as caught:
         all(readers.enter_context(database.read()) for _ in range(100))
     assert caught.value.message_id == "RNK3001E"
@@ -98,7 +167,7 @@ def test_claims_and_lists_read_through_an_index(tmp_path: Path) -> None:
     """A scan or a sort would cost seconds with a million deliveries: no statement may do either."""
     journal = SqlJournal.open(tmp_path / "journal.db", ManualClock())
     asked: list[tuple[str, Any]] = []
-    engine = journal._database._engine
+    engine = journal._database._engines.reads
 
     def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_rest: object) -> None:
         asked.append((statement, parameters))
