@@ -11,14 +11,18 @@ from bus.journal.accept import SqlAcceptJournal
 from bus.journal.database import open_database
 from bus.journal.deliver import SqlDeliverJournal
 from bus.journal.engines import Synchronous
+from bus.journal.events import SqlEventJournal
+from bus.journal.leases import SqlLeaseJournal
 from bus.journal.night_query import SqlNightJournal
 from bus.journal.operate import SqlOperateJournal
 from bus.journal.query import SqlQueryJournal
 from bus.ports import Clock
 
 
-class SqlJournal(SqlAcceptJournal, SqlDeliverJournal, SqlNightJournal, SqlOperateJournal, SqlQueryJournal):
-    """The four roles over one SQL database. Safe to use from several threads of one process."""
+class SqlJournal(
+    SqlAcceptJournal, SqlDeliverJournal, SqlEventJournal, SqlLeaseJournal, SqlNightJournal, SqlOperateJournal, SqlQueryJournal
+):
+    """The roles over one SQL database. Safe to use from several threads of one process."""
 
     @staticmethod
     def open(url_or_path: str | Path, clock: Clock, *, synchronous: Synchronous = "FULL", password_file: Path | None = None) -> SqlJournal:

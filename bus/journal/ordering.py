@@ -22,7 +22,9 @@ FLAGS: Final = 1
 """`flagging` of a delivery that carries a support-measure flag."""
 WAITS: Final = 2
 """`flagging` of a delivery that waits for the flags of its person."""
-_FLAG: Final = (deliveries.c.flagging == literal_column(str(FLAGS)), deliveries.c.finished_at_us.is_(None))
+_FLAGGING: Final = (deliveries.c.flagging > literal_column("0"), deliveries.c.finished_at_us.is_(None))
+"""Of the index over flagging deliveries."""
+_FLAG: Final = (deliveries.c.flagging == literal_column(str(FLAGS)), *_FLAGGING)
 
 
 def add_delivery(transaction: Transaction, message_id: str, new: NewDelivery, *, copy: int, kind: EntryKind, by: str = "") -> Delivery:
@@ -119,14 +121,16 @@ def _head(of: Any) -> Any:
 def _no_flag() -> Any:
     flag = deliveries.alias("flag")
     same = (flag.c.tenant == deliveries.c.tenant, flag.c.system == deliveries.c.system, flag.c.ordering_key == deliveries.c.ordering_key)
-    unfinished = (flag.c.flagging == literal_column(str(FLAGS)), flag.c.finished_at_us.is_(None))
+    own = flag.c.flagging
+    unfinished = (own == literal_column(str(FLAGS)), own > literal_column("0"), flag.c.finished_at_us.is_(None))
     return ~exists().where(*same, *unfinished).correlate(deliveries)
 
 
 def _armed_now() -> Any:
     now_us = bindparam("now_us", type_=BigInteger)
     due_at_us = case((deliveries.c.due_at_us <= now_us, deliveries.c.due_at_us), else_=now_us)
-    idle = (deliveries.c.finished_at_us.is_(None), deliveries.c.claimable_at_us.is_(None), deliveries.c.state == DeliveryState.DUE.value)
+    not_given_up = deliveries.c.state != DeliveryState.QUARANTINED.value
+    idle = (deliveries.c.finished_at_us.is_(None), deliveries.c.claimable_at_us.is_(None), not_given_up)
     head = deliveries.c.number == _head(deliveries.c)
     return update(deliveries).where(*idle, head).values(claimable_at_us=due_at_us, armed_at_us=now_us)
 
@@ -142,11 +146,12 @@ _PERSON: Final = (
     deliveries.c.system == bindparam("of_system"),
     deliveries.c.ordering_key == bindparam("of_key"),
     deliveries.c.flagging == literal_column(str(WAITS)),
+    *_FLAGGING,
 )
 _ARM_WAITING: Final = _armed_now().where(*_PERSON, _no_flag())
 _HOLD_BACK: Final = (
     update(deliveries)
-    .where(*_PERSON, deliveries.c.finished_at_us.is_(None), deliveries.c.state == DeliveryState.DUE.value)
+    .where(*_PERSON, deliveries.c.state == DeliveryState.DUE.value)
     .values(claimable_at_us=None, armed_at_us=None)
 )
 

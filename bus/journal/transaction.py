@@ -11,9 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
+from typing import Final
 
 from sqlalchemy import Connection, insert, update
 
+from bus.journal.bulk import Bulk, json_text
 from bus.journal.database import Database
 from bus.journal.tables import counters, entries
 from bus.message import JournalEntry
@@ -50,6 +52,11 @@ class EntryKind(StrEnum):
     """a delivery that was not made before its message expired"""
 
 
+Change = tuple[EntryKind, str, Mapping[str, object]]
+"""Kind, subject and facts of an entry."""
+_ENTRIES: Final = Bulk(insert(entries), "tenant sequence kind subject facts at_us")
+
+
 class Transaction:
     """A write transaction at one instant. Use only inside `begin`."""
 
@@ -79,6 +86,25 @@ class Transaction:
         ]
         self.connection.execute(insert(entries), [asdict(entry) for entry in made])
         return made
+
+
+    def append_many(self, changes: Mapping[str, Sequence[Change]]) -> None:
+        """Append entries of several tenants, in order; the quick way when there are many, without giving them back."""
+        made: list[dict[str, object]] = []
+        for tenant, own in changes.items():
+            first = self.next(tenant, "entry", many=len(own)) if own else 0
+            made += [
+                {
+                    "tenant": tenant,
+                    "sequence": first + place,
+                    "kind": kind.value,
+                    "subject": subject,
+                    "facts": json_text(facts),
+                    "at_us": self.now_us,
+                }
+                for place, (kind, subject, facts) in enumerate(own)
+            ]
+        _ENTRIES.run(self.connection, made)
 
 
 class Instants:

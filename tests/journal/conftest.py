@@ -5,5 +5,5 @@ from __future__ import annotations
 import pytest
 
 pytest.register_assert_rewrite(
-    "accept_laws", "deliver_laws", "operate_laws", "lease_laws", "value_laws", "concurrency_laws", "journal_samples"
+    "accept_laws", "deliver_laws", "event_laws", "operate_laws", "lease_laws", "value_laws", "concurrency_laws", "journal_samples"
 )

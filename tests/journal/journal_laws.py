@@ -1,6 +1,6 @@
 """The laws that every journal keeps, whatever database it stands on.
 
-A back end's test is a subclass with `open_journal`. The laws themselves stand by role in `accept_laws`, `deliver_laws`, `operate_laws`,
+A back end's test is a subclass with `open_journal`. The laws themselves stand by role in `accept_laws`, `deliver_laws`, `event_laws`, `operate_laws`,
 `lease_laws`, `value_laws` and `concurrency_laws`.
 """
 
@@ -13,6 +13,7 @@ import pytest
 from accept_laws import AcceptLaws
 from concurrency_laws import ConcurrencyLaws
 from deliver_laws import DeliverLaws
+from event_laws import EventLaws
 from lease_laws import LeaseLaws
 from operate_laws import OperateLaws
 from value_laws import ValueLaws
@@ -21,7 +22,7 @@ from bus.clock import ManualClock
 from bus.journal.journal import SqlJournal
 
 
-class JournalLaws(AcceptLaws, DeliverLaws, OperateLaws, LeaseLaws, ValueLaws, ConcurrencyLaws):
+class JournalLaws(AcceptLaws, DeliverLaws, EventLaws, OperateLaws, LeaseLaws, ValueLaws, ConcurrencyLaws):
     """All laws."""
 
     def open_journal(self, folder: Path, clock: ManualClock) -> SqlJournal:

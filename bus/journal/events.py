@@ -1,0 +1,145 @@
+"""The journal's role for events: groups of accepts, settlements and claims, each group one durable transaction.
+
+Owns: the order of steps in a group. Settling comes before claiming, so that the next of an ordering key can be claimed with the very
+commit that finished the one before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Text, bindparam, literal_column, select, tuple_, update
+
+from bus.event import ClaimedEvent, EventDraft, Lane, PoisonEvent, Way
+from bus.event_ports import Group, GroupDone
+from bus.journal.claim import settle_clock
+from bus.journal.event_accept import accept_events
+from bus.journal.event_claim import claim_events, events_of
+from bus.journal.event_rows import claimed_of, draft_of
+from bus.journal.event_settle import settle_events
+from bus.journal.quarantining import OPEN, add_quarantine
+from bus.journal.rows import key_of, not_found, quarantine_of
+from bus.journal.tables import deliveries, messages, quarantine
+from bus.journal.transaction import JournalRole
+from bus.message import DeliveryState, NewQuarantine, QuarantineEntry, QuarantineKind
+
+_OWN: Final = (deliveries.c.tenant == bindparam("of_tenant"), deliveries.c.serial == bindparam("of_serial"))
+_RENEW: Final = (
+    update(deliveries)
+    .where(*_OWN, deliveries.c.fence == bindparam("of_fence"), deliveries.c.state == literal_column("'claimed'"))
+    .values(lease_until_us=bindparam("until_us"), claimable_at_us=bindparam("until_us"), armed_at_us=bindparam("now_us"))
+)
+
+
+class SqlEventJournal(JournalRole):
+    """`bus.event_ports.EventJournal` in SQL."""
+
+    def commit(self, group: Group, owner: str, *, lease_seconds: float) -> GroupDone:
+        """Do the whole group in one transaction, or nothing of it. See the port."""
+        with self._begin() as transaction:
+            taken = accept_events(transaction, group.accept, owner, round(lease_seconds * 1_000_000)) if group.accept else []
+            settled = settle_events(transaction, group.settle)
+            claimed: Sequence[Sequence[ClaimedEvent]] = ()
+            if group.claim:
+                settle_clock(transaction, self._instants)
+                claimed = claim_events(transaction, group.claim)
+            return GroupDone(taken, settled, claimed)
+
+    def waiting(self, *, way: str) -> Sequence[tuple[str, str]]:
+        """(tenant, subscription) with a delivery of that way claimable now: jumps through the index from one to the next."""
+        now_us = self._clock.now_us()
+        found: list[tuple[str, str]] = []
+        with self._database.read() as connection:
+            last = ("", "")
+            while True:
+                row = connection.execute(_NEXT[Way(way)], {"after_tenant": last[0], "after_subscription": last[1]}).one_or_none()
+                if row is None:
+                    return found
+                last = (row.tenant, row.subscription)
+                due = {"of_tenant": row.tenant, "of_subscription": row.subscription, "now_us": now_us}
+                if connection.execute(_ANY_DUE[Way(way)], due).first() is not None:
+                    found.append(last)
+
+    def poison(self, poison: PoisonEvent) -> QuarantineEntry:
+        """Put what cannot become a message into quarantine; the same bytes of the same queue twice are one entry as long as it is open."""
+        facts = {"reason": poison.reason, "interface": poison.interface, "endpoint": poison.endpoint, "sha256": poison.part.sha256}
+        with self._begin() as transaction:
+            same = (quarantine.c.tenant == poison.tenant, quarantine.c.kind == QuarantineKind.POISON.value)
+            open_ones = select(quarantine).where(*same, quarantine.c.subject == poison.subject, quarantine.c.state == OPEN)
+            newest = quarantine.c.serial.desc()
+            for row in transaction.connection.execute(open_ones.order_by(newest).limit(100)):
+                if row.facts.get("sha256") == poison.part.sha256:
+                    return quarantine_of(row)
+            item = NewQuarantine(QuarantineKind.POISON, poison.subject, 1, facts, [poison.part])
+            add_quarantine(transaction, poison.tenant, [item], message=None)
+            own = select(quarantine).where(*same).order_by(newest).limit(1)
+            return quarantine_of(transaction.connection.execute(own).one())
+
+    def renew_events(self, claims: Sequence[tuple[str, int]], *, lease_seconds: float) -> Sequence[bool]:
+        """Prolong the leases of (delivery, fence); False where the claim has ended."""
+        answers = []
+        with self._begin() as transaction:
+            until_us = transaction.now_us + round(lease_seconds * 1_000_000)
+            for delivery, fence in claims:
+                tenant, serial = key_of(delivery, "d")
+                own = {"of_tenant": tenant, "of_serial": serial, "of_fence": fence, "until_us": until_us, "now_us": transaction.now_us}
+                answers.append(transaction.connection.execute(_RENEW, own).rowcount == 1)
+        return answers
+
+    def event(self, message_id: str) -> EventDraft:
+        """One event with its body.
+
+        Raises:
+            NotFound: no such message, or it is no event.
+        """
+        tenant, serial = key_of(message_id, "m")
+        own = select(messages).where(messages.c.tenant == tenant, messages.c.serial == serial, messages.c.event_id.is_not(None))
+        with self._database.read() as connection:
+            row = connection.execute(own).one_or_none()
+        if row is None:
+            raise not_found(message_id, "m")
+        return draft_of(row)
+
+    def reply_to(self, message_id: str) -> EventDraft | None:
+        """The first message accepted as a reply to that one."""
+        tenant, serial = key_of(message_id, "m")
+        own = (messages.c.tenant == tenant, messages.c.in_reply_to == serial, messages.c.in_reply_to.is_not(None))
+        with self._database.read() as connection:
+            row = connection.execute(select(messages).where(*own).order_by(messages.c.serial).limit(1)).one_or_none()
+        return None if row is None else draft_of(row)
+
+    def sent_after(self, tenant: str, subscription: str, number: int, *, limit: int) -> Sequence[ClaimedEvent]:
+        """Delivered events of a subscription with a number above `number`, in order. See the port."""
+        own = (deliveries.c.tenant == tenant, deliveries.c.subscription == subscription, deliveries.c.number > number)
+        with_content = (deliveries.c.state == DeliveryState.DELIVERED.value, deliveries.c.way != Way.FILE.value, deliveries.c.fence > 0)
+        sent = select(deliveries).where(*own, *with_content).order_by(deliveries.c.number).limit(limit)
+        with self._database.read() as connection:
+            rows = connection.execute(sent).all()
+            drafts = events_of(connection, rows)
+        return [
+            claimed_of(row, fence=row.fence, attempts=row.attempts, lease_until_us=0, event=drafts[row.tenant, row.message])
+            for row in rows
+        ]
+
+
+def _armed(way: Way) -> tuple[Any, ...]:
+    return (deliveries.c.claimable_at_us.is_not(None), deliveries.c.way == literal_column(f"'{way.value}'"))
+
+
+def _next(way: Way) -> Any:
+    after = tuple_(bindparam("after_tenant", type_=Text), bindparam("after_subscription", type_=Text))
+    place = (deliveries.c.tenant, deliveries.c.subscription)
+    return select(*place).where(*_armed(way), tuple_(*place) > after).order_by(*place).limit(1)
+
+
+def _any_due(way: Way) -> Any:
+    own = (deliveries.c.tenant == bindparam("of_tenant"), deliveries.c.subscription == bindparam("of_subscription"))
+    due = deliveries.c.claimable_at_us <= bindparam("now_us", type_=BigInteger)
+    one: Any = select(literal_column("1")).where(*_armed(way), *own, due)
+    lanes: list[Any] = [one.where(deliveries.c.lane == literal_column(str(int(lane)))) for lane in Lane]
+    return lanes[0].union_all(*lanes[1:]).limit(1)
+
+
+_NEXT: Final = {way: _next(way) for way in (Way.PUSH, Way.PULL)}
+_ANY_DUE: Final = {way: _any_due(way) for way in (Way.PUSH, Way.PULL)}
