@@ -17,6 +17,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from alembic import command
 from alembic.config import Config
@@ -30,6 +31,9 @@ from bus.errors import JournalError, JournalUnavailable
 from bus.journal.engines import MIGRATES, WRITES, Engines, Synchronous
 from bus.journal.postgres import postgres_engines
 from bus.journal.sqlite import sqlite_engines
+
+_IDLE_TOO_LONG: Final = "25P03"
+"""PostgreSQL's word for a session it ended before it was asked to commit"""
 
 
 class Database:
@@ -55,7 +59,7 @@ class Database:
                     yield connection
                     asked = True
             except DBAPIError as error:
-                if asked and error.connection_invalidated:
+                if asked and error.connection_invalidated and getattr(error.orig, "sqlstate", None) != _IDLE_TOO_LONG:
                     raise JournalUnavailable("RNK3101E", reason=_reason(error)) from error
                 raise
 
