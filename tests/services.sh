@@ -4,7 +4,7 @@
 set -eu
 
 # program:package
-NEEDED="prometheus:prometheus promtool:prometheus strace:strace wrk:wrk rabbitmq-server:rabbitmq-server docker-compose:docker-compose"
+NEEDED="prometheus:prometheus promtool:prometheus strace:strace wrk:wrk rabbitmq-server:rabbitmq-server docker-compose:docker-compose openssl:openssl"
 
 missing=""
 for pair in $NEEDED; do

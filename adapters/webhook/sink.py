@@ -32,6 +32,9 @@ _IDLE_SECONDS: Final = 4.0
 """Shorter than the 5 s after which many servers drop an idle connection."""
 _LIMITS: Final = httpx.Limits(max_connections=1000, max_keepalive_connections=64, keepalive_expiry=_IDLE_SECONDS)
 """As many at once as `limits.concurrent` of an endpoint can be: the pool never makes an attempt wait."""
+_CONNECTING: Final = 0.45
+"""The share of an attempt's time that reaching the receiver may take, and that the TLS handshake may take. Both together end before the
+attempt does, because httpx closes a connection that it gave up itself, but not one on which it was interrupted."""
 _CUT: Final = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 
 
@@ -111,12 +114,13 @@ class WebhookSink:
             except OSError as error:  # ssl.SSLError is one
                 reason = error.strerror or type(error).__name__
                 raise Transient("RNK5611E", endpoint=self._endpoint, path=str(self._ca_file), reason=reason) from error
+            seconds = self._settings.timeout_seconds
             no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
             self._client = httpx.AsyncClient(
                 verify=trust,
                 trust_env=False,
                 follow_redirects=False,
-                timeout=self._settings.timeout_seconds,
+                timeout=httpx.Timeout(seconds, connect=seconds * _CONNECTING),
                 limits=_LIMITS,
                 cookies=no_cookies,
             )
