@@ -9,7 +9,7 @@ from tests.architecture.modules import imports, imports_of_source, modules
 FLOORS: dict[int, tuple[str, ...]] = {
     0: ("contracts", "bus.message", "bus.event", "bus.errors", "monitoring"),
     1: (
-        "bus.ports", "bus.adapter_ports", "bus.event_ports", "bus.site", "bus.site_check", "bus.example",
+        "bus.ports", "bus.adapter_ports", "bus.event_ports", "bus.rabbitmq", "bus.site", "bus.site_check", "bus.example",
         "bus.calendar", "bus.retry", "bus.names", "bus.steps", "bus.clock", "bus.direct_io", "bus.durable",
     ),
     2: ("bus.journal", "bus.broker", "bus.payloads", "bus.routing", "bus.security", "adapters"),
@@ -22,7 +22,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
 
 ADAPTERS_MAY_USE = (
     "adapters", "contracts", "bus.adapter_ports", "bus.event_ports", "bus.message", "bus.event", "bus.event_envelope", "bus.errors", "bus.names",
-    "bus.steps", "bus.clock",
+    "bus.steps", "bus.clock", "bus.rabbitmq",
 )  # fmt: skip
 CONTRACTS_MAY_USE = ("contracts",)
 MONITORING_MAY_USE = ("monitoring", "contracts")
