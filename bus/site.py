@@ -154,7 +154,7 @@ class Tenant(Strict):
 
 
 class Listen(Strict):
-    """Where `/metrics`, `/healthz` and `/readyz` are served. Beyond loopback only with `token_file`, a bearer token. Port 0: any free one."""
+    """Where `/metrics`, `/healthz` and `/readyz` are served. Beyond loopback only with `token_file`, a bearer token. Port 0: any free."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=9460, ge=0, le=65535)

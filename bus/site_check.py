@@ -1,25 +1,33 @@
 """Reading a site's configuration and finding every mistake in it at once: file, line, what is wrong, what to do.
 
 Owns: from `site.yaml` to a `LoadedSite`. The form of the files is in `bus.site`; the checks of one tenant in `bus.site_tenant`, those of
-folders and names in `bus.site_places`. `renkei check` shows `check_site`; the node starts with `load_site`, which lets warnings pass.
+folders and names in `bus.site_places`, of a node's services in `bus.site_services`, of keys in `bus.site_keys`. `renkei check` shows
+`check_site`; the node starts with `load_site`, which lets warnings pass.
 """
 
 from __future__ import annotations
 
 import hashlib
 import zoneinfo
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
 from pydantic import ValidationError
 
+from bus.clock import SystemClock
 from bus.errors import SiteInvalid
-from bus.site import Batch, Journal, LoadedSite, LoadedTenant, Payloads, Site, Tenant
-from bus.site_adapters import Direction, adapter_settings, installed_adapters
+from bus.site import Api, Batch, Journal, LoadedSite, LoadedTenant, Payloads, Site, Tenant
+from bus.site_adapters import Direction, adapter_settings, carries_events, installed_adapters
+from bus.site_events import adapter_of
+from bus.site_keys import key_problems
+from bus.site_known import Known
 from bus.site_places import Place, folder_problems, name_problems
-from bus.site_tenant import Known, tenant_problems
+from bus.site_secrets import settings_problems
+from bus.site_services import service_problems, url_problems, virtual_hosts
+from bus.site_tenant import tenant_problems
 from bus.site_view import Item, suggestion
 from contracts.documents import Document, parse, problems_of, read_document
 from contracts.errors import DocumentInvalid, Problem
@@ -27,8 +35,8 @@ from contracts.registry import Registry
 from contracts.translation import Translation
 from contracts.translation_files import find_translations, load_translations
 
-_OF_A_PLACE: Final = ("RNK2204E", "RNK2205E")
-"""A folder that cannot be made or written now: in a tenant's file, the trouble of that endpoint alone."""
+_OF_A_PLACE: Final = ("RNK2204E", "RNK2205E", "RNK2233E", "RNK2234E")
+"""A folder that cannot be made or written now, a secret that cannot be read: in a tenant's file, the trouble of that endpoint alone."""
 
 
 def load_site(folder_or_file: Path) -> LoadedSite:
@@ -40,7 +48,7 @@ def load_site(folder_or_file: Path) -> LoadedSite:
     Raises:
         SiteInvalid: there is no `site.yaml`.
         DocumentInvalid: the configuration has errors; lists all of them, of all its files. Warnings do not stop a site, nor does an
-            endpoint's folder that cannot be used now: its own files and deliveries meet that.
+            endpoint's folder or secret that cannot be used now: its own files and deliveries meet that.
     """
     found = _Check(_site_file(folder_or_file))
     errors = [problem for problem in found.problems() if problem.message_id.endswith("E") and not found.is_of_one_endpoint(problem)]
@@ -131,15 +139,23 @@ class _Check:
             self.site = Item.whole(read_document(self.file))
         except DocumentInvalid as invalid:
             return list(invalid.problems)
-        found = [*_form(self.site.document, Site), *self._zone(), *self._library(), *self._tenants()]
+        found = [*self._site(), *self._zone(), *self._library(), *self._tenants()]
         found += self._tenants_agree()
         order = {document.file: position for position, document in enumerate([self.site.document, *self.documents])}
         unique = {(str(problem.file), problem.line, problem.column, problem.message_id, str(problem.facts)): problem for problem in found}
         return sorted(unique.values(), key=lambda problem: (order.get(problem.file, -1), problem.file, problem.line, problem.column))
 
     def is_of_one_endpoint(self, problem: Problem) -> bool:
-        """Whether the problem is that an endpoint's folder cannot be used now."""
+        """Whether the problem is that an endpoint's folder or secret cannot be used now."""
         return problem.message_id in _OF_A_PLACE and problem.file != self.file
+
+    def _site(self) -> Iterator[Problem]:
+        """`site.yaml` itself. A URL that is none is told in other words than pydantic's, which would show a password in it."""
+        urls = url_problems(self.site)
+        told = {(problem.line, problem.column) for problem in urls}
+        yield from (problem for problem in _form(self.site.document, Site) if (problem.line, problem.column) not in told)
+        yield from urls
+        yield from service_problems(self.site, self.folder)
 
     def _zone(self) -> Iterator[Problem]:
         name = self.site.text("time_zone")
@@ -158,7 +174,13 @@ class _Check:
         translations = find_translations(folders["translations"], registry)
         own = [problem for problem in (*registry.warnings, *translations.problems) if problem.file.is_relative_to(self.folder)]
         unread = {problem.file.stem for problem in translations.errors} - set(translations.translations)
-        self.known = Known(registry, translations.translations, frozenset(unread))
+        self.known = Known(
+            registry,
+            translations.translations,
+            frozenset(unread),
+            broker=bool(self.site.part("broker").data),
+            most_waiting_bytes=self._most_waiting_bytes(),
+        )
         found += [*errors, *own, *(problem for problem in translations.errors if problem not in own)]
         # a translation of a contract whose file is broken is not to blame
         return [problem for problem in found if not (problem.message_id == "RNK1303E" and problem.facts["name"] in registry.broken)]
@@ -194,30 +216,42 @@ class _Check:
                 yield tenant.problem("RNK2006E", "tenant", code=code, other=str(first[code].document.file))
             first.setdefault(code, tenant)
             tenants.append((code, tenant))
+        yield from key_problems(tenants, signs_in=self.site.part("api").text("sign_in") == "key", today=self._today())
+        yield from virtual_hosts(self.site, sum(1 for _, tenant in tenants if _has_amqp(tenant)))
         places: list[Place] = []
         for code, tenant in tenants:
-            for endpoint in tenant.items("endpoints"):
-                yield from self._endpoint(code, tenant, endpoint, places)
+            yield from self._endpoints(code, tenant, places)
         yield from folder_problems(places, list(self._own_folders()))
         folders = {(place.tenant, place.endpoint.text("id") or ""): place.folder for place in places}
         yield from name_problems(tenants, self.known, folders)
 
-    def _endpoint(self, code: str, tenant: Item, endpoint: Item, places: list[Place]) -> Iterator[Problem]:
-        """Check an endpoint's settings with its adapter; note the folder, if it has one."""
-        name = endpoint.text("id")
-        used = {
-            "source": any(item.text("endpoint") == name for item in tenant.items("interfaces")),
-            "sink": any(item.text("endpoint") == name for item in tenant.items("subscriptions")),
-        }
-        if used["source"] and used["sink"]:
-            yield endpoint.problem("RNK2124E", "id", id=name)
-            return
-        direction: Direction = "source" if used["source"] else "sink"
-        yield from _settings(endpoint, direction if any(used.values()) else None)
-        folder = endpoint.part("settings").text("folder")
-        if folder is not None:
-            way = {"source": "in", "sink": "out"}[direction] if any(used.values()) else ""
-            places.append(Place(code, endpoint, (self.folder / folder).resolve(), way))
+    def _endpoints(self, code: str, tenant: Item, places: list[Place]) -> Iterator[Problem]:
+        """Check each endpoint's settings with its adapter, and the secrets they name; note the folder, if it has one."""
+        sources = {item.text("endpoint") for item in tenant.items("interfaces")}
+        sinks = {item.text("endpoint") for item in tenant.items("subscriptions")}
+        for endpoint in tenant.items("endpoints"):
+            name = endpoint.text("id")
+            used: tuple[tuple[Direction, set[str | None]], ...] = (("source", sources), ("sink", sinks))
+            directions = [direction for direction, names in used if name in names]
+            if len(directions) > 1 and not carries_events(adapter_of(endpoint)):
+                yield endpoint.problem("RNK2124E", "id", id=name)
+                continue
+            yield from _settings(endpoint, directions)
+            yield from settings_problems(endpoint.part("settings"), self.folder)
+            folder = endpoint.part("settings").text("folder")
+            if folder is not None:
+                way = {"source": "in", "sink": "out"}[directions[0]] if directions else ""
+                places.append(Place(code, endpoint, (self.folder / folder).resolve(), way))
+
+    def _today(self) -> date:
+        """Today, where the site is."""
+        name = self.site.text("time_zone")
+        zone = zoneinfo.ZoneInfo(name) if name in zoneinfo.available_timezones() else UTC
+        return datetime.fromtimestamp(SystemClock().now_us() / 1_000_000, zone).date()
+
+    def _most_waiting_bytes(self) -> int:
+        given = self.site.part("api").data.get("most_waiting_bytes")
+        return given if isinstance(given, int) else Api().most_waiting_bytes
 
     def _own_folders(self) -> Iterator[tuple[Item, str, Path]]:
         """The folders that belong to the bus itself."""
@@ -237,12 +271,17 @@ def _form(document: Document, model: type[Site] | type[Tenant]) -> list[Problem]
     return []
 
 
-def _settings(endpoint: Item, direction: Direction | None) -> Iterator[Problem]:
+def _has_amqp(tenant: Item) -> bool:
+    return any(adapter_of(endpoint) == "amqp" for endpoint in tenant.items("endpoints"))
+
+
+def _settings(endpoint: Item, directions: Sequence[Direction]) -> Iterator[Problem]:
     """What the endpoint's adapter says of its settings; only whether there is such an adapter, when nothing uses the endpoint."""
-    name, settings = endpoint.text("adapter") or "files", endpoint.data.get("settings")
+    name, settings = adapter_of(endpoint), endpoint.data.get("settings", {})
+    at = (*endpoint.path, "settings") if "settings" in endpoint.data else endpoint.path
     try:
         adapter = adapter_settings(name)
-        if direction is not None:
+        for direction in directions:
             model = adapter.settings_model(direction)
             model.model_validate(settings)
     except LookupError:
@@ -252,4 +291,4 @@ def _settings(endpoint: Item, direction: Direction | None) -> Iterator[Problem]:
         yield endpoint.problem("RNK2125E", "adapter", name=name, reason=str(error))
     except ValidationError as error:
         if isinstance(settings, dict):
-            yield from problems_of(endpoint.document, error, model, (*endpoint.path, "settings"))
+            yield from problems_of(endpoint.document, error, model, at)

@@ -17,7 +17,7 @@ from typing import Final
 
 from bus.errors import BusError
 from bus.names import NamePattern, lint
-from bus.site_tenant import Known
+from bus.site_known import Known
 from bus.site_view import Item
 from contracts.errors import Problem
 from contracts.layouts.model import Layout, XmlLayout
@@ -120,11 +120,7 @@ def name_problems(tenants: Sequence[tuple[str, Item]], known: Known, folders: di
 
 
 def _layout_of(subscription: Item, contract: str | None, known: Known) -> Layout | None:
-    translation = subscription.text("translation")
-    if translation is not None:
-        found = known.translations.get(translation)
-        contract = found.to if found else None
-    return known.layout(contract, subscription.text("layout"))
+    return known.layout(known.arriving(contract, subscription.text("translation")), subscription.text("layout"))
 
 
 def _possible_layouts(interface: Item, known: Known) -> list[Layout] | None:
@@ -133,7 +129,7 @@ def _possible_layouts(interface: Item, known: Known) -> list[Layout] | None:
     name = interface.text("contract")
     if name in known.registry.broken:
         return None
-    layouts = known.registry.layouts(name) if name in known.registry.names() else {}
+    layouts = known.layouts(name) or {}
     near = difflib.get_close_matches(interface.text("layout") or "", list(layouts), n=1)
     return [layouts[each] for each in near or layouts]
 

@@ -1,47 +1,35 @@
 """What one municipality's file must satisfy beyond its form: every name leads somewhere, every flow makes sense.
 
-Owns: the checks inside one `tenants/<code>.yaml`. Folders and file names, which tenants may share, are in `bus.site_places`.
+Owns: the checks inside one `tenants/<code>.yaml`. Folders and file names, which tenants may share, are in `bus.site_places`; what only
+events have is in `bus.site_events`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, time
 from itertools import pairwise
 from typing import Final
 
 from pydantic import ValidationError
 
+from bus.site_events import (
+    ByKind,
+    event_endpoint,
+    event_interface,
+    flow_of_interface,
+    flow_of_subscription,
+    interface_keys,
+    subscription_keys,
+    without_flags,
+)
+from bus.site_known import Known
 from bus.site_view import Item, suggestion
 from contracts.errors import Problem
-from contracts.layouts.model import Layout, XmlLayout
+from contracts.layouts.model import XmlLayout
 from contracts.model import Condition, Contract, fields_in
-from contracts.registry import Registry
-from contracts.translation import Translation
 
 _DAY_MINUTES: Final = 24 * 60
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What names may lead to. Contracts and translations whose files are broken have names, too, but nothing else is said of them."""
-
-    registry: Registry
-    translations: Mapping[str, Translation]
-    broken_translations: frozenset[str] = frozenset()
-
-    def contract(self, name: str | None) -> Contract | None:
-        """The contract, if there is one of that name."""
-        if name is None or name not in self.registry.names():
-            return None
-        return self.registry.contract(name)
-
-    def layout(self, contract: str | None, layout: str | None) -> Layout | None:
-        """The layout, if the contract has one of that name."""
-        if contract is None or contract not in self.registry.names():
-            return None
-        return self.registry.layouts(contract).get(layout or "")
 
 
 def tenant_problems(tenant: Item, known: Known) -> Iterator[Problem]:
@@ -49,12 +37,15 @@ def tenant_problems(tenant: Item, known: Known) -> Iterator[Problem]:
     yield from _code(tenant)
     by_kind = {kind: _by_id(tenant, kind) for kind in ("systems", "endpoints", "interfaces", "subscriptions")}
     yield from _twice(tenant)
+    subscriptions = tenant.items("subscriptions")
     for endpoint in tenant.items("endpoints"):
         yield from _reference(endpoint, "system", by_kind["systems"], "RNK2102E")
+        yield from event_endpoint(endpoint, known)
     for interface in tenant.items("interfaces"):
-        yield from _interface(interface, by_kind, known)
-    for subscription in tenant.items("subscriptions"):
+        yield from _interface(interface, by_kind, known, subscriptions)
+    for subscription in subscriptions:
         yield from _subscription(subscription, by_kind, known)
+    yield from without_flags(subscriptions, by_kind)
     yield from _unused(tenant)
 
 
@@ -93,19 +84,22 @@ def _reference(item: Item, key: str, known: Collection[str], message_id: str) ->
 
 def _contract_and_layout(item: Item, contract: str | None, known: Known) -> Iterator[Problem]:
     """`item` names a layout of `contract`."""
-    registry, layout = known.registry, item.text("layout")
-    if contract is None or layout is None or contract not in registry.names():
-        return
-    layouts = registry.layouts(contract)
-    if layout not in layouts:
+    layout, layouts = item.text("layout"), known.layouts(contract)
+    if layout is not None and layouts is not None and layout not in layouts:
         names = ", ".join(layouts)
         yield item.problem("RNK2106E", "layout", contract=contract, name=layout, suggestion=suggestion(layout, layouts), known=names)
 
 
-def _interface(item: Item, by_kind: Mapping[str, Mapping[str, Item]], known: Known) -> Iterator[Problem]:
+def _interface(item: Item, by_kind: ByKind, known: Known, subscriptions: Sequence[Item]) -> Iterator[Problem]:
+    flow = flow_of_interface(item)
     yield from _reference(item, "endpoint", by_kind["endpoints"], "RNK2104E")
+    yield from _reference(item, "contract", known.contracts, "RNK2105E")
+    yield from interface_keys(item, flow, by_kind)
+    if flow == "event":
+        yield from _reference(item.part("event"), "replies", by_kind["interfaces"], "RNK2110E")
+        yield from event_interface(item, by_kind, known, subscriptions)
+        return
     contract = item.text("contract")
-    yield from _reference(item, "contract", [*known.registry.names(), *known.registry.broken], "RNK2105E")
     yield from _contract_and_layout(item, contract, known)
     if isinstance(known.layout(contract, item.text("layout")), XmlLayout):
         yield item.problem("RNK2107E", "layout", name=item.text("layout"))
@@ -131,15 +125,19 @@ def _minutes(clock: str) -> int:
     return at.hour * 60 + at.minute
 
 
-def _subscription(item: Item, by_kind: Mapping[str, Mapping[str, Item]], known: Known) -> Iterator[Problem]:
+def _subscription(item: Item, by_kind: ByKind, known: Known) -> Iterator[Problem]:
+    flow = flow_of_subscription(item, by_kind)
     yield from _reference(item, "system", by_kind["systems"], "RNK2102E")
     yield from _reference(item, "endpoint", by_kind["endpoints"], "RNK2104E")
     yield from _reference(item, "interface", by_kind["interfaces"], "RNK2110E")
+    yield from subscription_keys(item, flow, by_kind)
     interface = by_kind["interfaces"].get(item.text("interface") or "")
     yield from _systems(item, interface, by_kind["endpoints"])
     source = interface.text("contract") if interface else None
     yield from _filter(item, known.contract(source))
     yield from _translation(item, source, known)
+    if flow != "event":
+        yield from _contract_and_layout(item, known.arriving(source, item.text("translation")), known)
     yield from _validity(item)
     retry = item.part("retry").data
     first, most = retry.get("first_seconds", 5.0), retry.get("most_seconds", 900.0)
@@ -173,15 +171,11 @@ def _filter(item: Item, contract: Contract | None) -> Iterator[Problem]:
 def _translation(item: Item, source: str | None, known: Known) -> Iterator[Problem]:
     name = item.text("translation")
     if name is None:
-        yield from _contract_and_layout(item, source, known)
         return
     yield from _reference(item, "translation", [*known.translations, *known.broken_translations], "RNK2114E")
     translation = known.translations.get(name)
-    if translation is None:
-        return
-    if source is not None and translation.from_ != source:
+    if translation is not None and source is not None and translation.from_ != source:
         yield item.problem("RNK2115E", "translation", name=name, takes=translation.from_, contract=source)
-    yield from _contract_and_layout(item, translation.to, known)
 
 
 def _validity(item: Item) -> Iterator[Problem]:
@@ -205,6 +199,7 @@ def _unused(tenant: Item) -> Iterator[Problem]:
         if (name := endpoint.text("id")) and name not in named:
             yield endpoint.problem("RNK2121W", "id", id=name)
     wanted = [item.text("interface") for item in tenant.items("subscriptions")]
+    wanted += [item.part("event").text("replies") for item in tenant.items("interfaces")]  # whoever asked gets them
     for interface in tenant.items("interfaces"):
         if (name := interface.text("id")) and name not in wanted:
             yield interface.problem("RNK2122W", "id", id=name)

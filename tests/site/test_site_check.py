@@ -55,7 +55,7 @@ ONE_MISTAKE = [
     ("site.yaml", "port: 9460", "port: 94600", "RNK1010E"),
     ("site.yaml", "{file: var/journal.db}", "{file: site.yaml/journal.db}", "RNK2204E"),
     ("site.yaml", "port: 9460", "port: high", "RNK1014E"),
-    ("site.yaml", "host: 127.0.0.1", "host: 0.0.0.0", "RNK1007E"),
+    ("site.yaml", "host: 127.0.0.1", "host: 0.0.0.0", "RNK2232E"),
     ("site.yaml", "{workers: 2,", "{workers: 0,", "RNK1010E"),
     (K, 'tenant: "332020"', 'tenant: "332021"', "RNK2101E"),
     (K, 'tenant: "332020"', "tenant: 332020", "RNK1009E"),
