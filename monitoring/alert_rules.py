@@ -2,6 +2,8 @@
 
 Owns: the conditions and how long they must last. What an alert says stands in `contracts/messages/monitoring.yaml`, in Japanese and
 English, so that mail, log and manual use one id and one text. Change a rule here, then run `python -m monitoring.alert_rules`.
+
+Several nodes may share a journal: one trouble is one alert, whichever of them show it.
 """
 
 from __future__ import annotations
@@ -18,6 +20,10 @@ JOB: Final = "renkei"
 """The `job_name` under which Prometheus scrapes the nodes."""
 STUCK_SECONDS: Final = 1800
 REJECTED_SHARE: Final = 0.01
+BACKLOG_DELIVERIES: Final = 1000
+"""Waiting deliveries of one subscription from which on a backlog that grows is told."""
+PUBLISH_SECONDS: Final = 0.5
+"""How long 99 of 100 publishers may wait for their answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +39,26 @@ class Rule:
 
 
 _FLOW: Final = ("tenant", "interface")
+_RECEIVER: Final = ("tenant", "subscription")
+_WAITING: Final = 'sum by (tenant, subscription) (max by (tenant, subscription, state) (renkei_deliveries{state!="quarantined"}))'
 
-RULES: Final = (
+_NIGHT: Final = (
     Rule("RenkeiNodeDown", "RNK8001E", f'up{{job="{JOB}"}} == 0', "2m", "critical", ("instance",)),
     Rule(
         "RenkeiBatchFailed",
         "RNK8002E",
-        "renkei_batch_last_failure_timestamp_seconds > renkei_batch_last_success_timestamp_seconds",
+        "max by (tenant, interface) (renkei_batch_last_failure_timestamp_seconds)"
+        " > max by (tenant, interface) (renkei_batch_last_success_timestamp_seconds)",
         "0s",
         "critical",
         _FLOW,
     ),
-    Rule("RenkeiBatchLate", "RNK8003E", "renkei_batch_late == 1", "0s", "critical", _FLOW),
+    Rule("RenkeiBatchLate", "RNK8003E", "max by (tenant, interface) (renkei_batch_late) == 1", "0s", "critical", _FLOW),
     Rule(
         "RenkeiRerunMarginShort",
         "RNK8004W",
-        "renkei_batch_rerun_margin_seconds < 0 and time() - renkei_batch_last_success_timestamp_seconds < 86400",
+        "min by (tenant, interface) (renkei_batch_rerun_margin_seconds and on (tenant, interface, instance) time() - "
+        "topk by (tenant, interface) (1, renkei_batch_last_success_timestamp_seconds) < 86400) < 0",
         "0s",
         "warning",
         _FLOW,
@@ -56,23 +66,23 @@ RULES: Final = (
     Rule(
         "RenkeiDeliveryStuck",
         "RNK8005W",
-        f"renkei_delivery_oldest_age_seconds > {STUCK_SECONDS}",
+        f"max by (tenant, subscription) (renkei_delivery_oldest_age_seconds) > {STUCK_SECONDS}",
         "5m",
         "warning",
-        ("tenant", "subscription"),
+        _RECEIVER,
     ),
     Rule(
         "RenkeiDeliveryGivenUp",
         "RNK8006E",
-        'renkei_deliveries{state="quarantined"} > 0',
+        'max by (tenant, subscription) (renkei_deliveries{state="quarantined"}) > 0',
         "0s",
         "critical",
-        ("tenant", "subscription"),
+        _RECEIVER,
     ),
     Rule(
         "RenkeiFileRefused",
         "RNK8007E",
-        'increase(renkei_receipts_total{outcome=~"refused|held"}[15m]) > 0',
+        'sum by (tenant, interface, outcome) (increase(renkei_receipts_total{outcome=~"refused|held"}[15m])) > 0',
         "0s",
         "critical",
         (*_FLOW, "outcome"),
@@ -80,15 +90,60 @@ RULES: Final = (
     Rule(
         "RenkeiRejectedShareHigh",
         "RNK8008W",
-        'increase(renkei_records_total{outcome="rejected"}[1h])'
-        f' > ignoring(outcome) ({REJECTED_SHARE} * increase(renkei_records_total{{outcome="in"}}[1h]))',
+        'sum by (tenant, interface) (increase(renkei_records_total{outcome="rejected"}[1h]))'
+        f" > {REJECTED_SHARE} * sum by (tenant, interface) (increase(renkei_records_total[1h]))",
         "0s",
         "warning",
         _FLOW,
     ),
-    Rule("RenkeiQuarantineOpen", "RNK8009W", "renkei_quarantine_open_records >= 0", "15m", "warning", ("tenant", "kind")),
+    Rule(
+        "RenkeiQuarantineOpen",
+        "RNK8009W",
+        "max by (tenant, kind) (renkei_quarantine_open_records) >= 0",
+        "15m",
+        "warning",
+        ("tenant", "kind"),
+    ),
     Rule("RenkeiSeriesLeftOut", "RNK8010W", "renkei_series_left_out > 0", "5m", "warning", ("instance",)),
 )
+_EVENTS: Final = (
+    Rule(
+        "RenkeiBacklogGrowing",
+        "RNK8101W",
+        f"{_WAITING} > {BACKLOG_DELIVERIES} and deriv({_WAITING}[10m:1m]) > 0",
+        "10m",
+        "warning",
+        _RECEIVER,
+    ),
+    Rule("RenkeiBreakerOpen", "RNK8102W", "max by (tenant, endpoint) (renkei_breaker_open) == 1", "10m", "warning", ("tenant", "endpoint")),
+    Rule(
+        "RenkeiEventExpired",
+        "RNK8103W",
+        'sum by (tenant, subscription) (increase(renkei_event_deliveries_total{outcome="expired"}[15m])) > 0',
+        "0s",
+        "warning",
+        _RECEIVER,
+    ),
+    Rule(
+        "RenkeiPublishSlow",
+        "RNK8104W",
+        f"histogram_quantile(0.99, sum by (le, via) (rate(renkei_event_publish_seconds_bucket[5m]))) > {PUBLISH_SECONDS}",
+        "10m",
+        "warning",
+        ("via",),
+    ),
+    Rule("RenkeiBrokerGone", "RNK8105E", "renkei_broker_connected == 0", "2m", "critical", ("instance",)),
+    Rule(
+        "RenkeiOverload",
+        "RNK8106W",
+        "sum by (instance, reason) (increase(renkei_overload_refusals_total[5m])) > 0",
+        "5m",
+        "warning",
+        ("instance", "reason"),
+    ),
+)
+RULES: Final = _NIGHT + _EVENTS
+"""In the order of the manual."""
 
 
 def rules_file() -> str:

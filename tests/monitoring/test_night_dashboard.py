@@ -10,7 +10,7 @@ import pytest
 
 from monitoring.alert_rules import FILE as RULES_FILE
 from monitoring.alert_rules import JOB, RULES
-from monitoring.dashboards import FILE, dashboard_file
+from monitoring.dashboards import DASHBOARDS, Dashboard
 from monitoring.metrics import CONTENT_TYPE, Metrics, Waiting
 from monitoring.night_panels import PANELS
 from tests.monitoring.prometheus import Page, Prometheus, prometheus, serving
@@ -82,13 +82,15 @@ def prometheus_night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night
         yield night
 
 
-def test_the_dashboard_file_is_current() -> None:
-    assert FILE.read_text("utf-8") == dashboard_file(), "run: python -m monitoring.dashboards"
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: dashboard.name)
+def test_the_dashboard_file_is_current(dashboard: Dashboard) -> None:
+    assert dashboard.file.read_text("utf-8") == dashboard.text(), "run: python -m monitoring.dashboards"
 
 
-def test_panels_do_not_overlap_and_stay_within_the_page() -> None:
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: dashboard.name)
+def test_panels_do_not_overlap_and_stay_within_the_page(dashboard: Dashboard) -> None:
     taken: set[tuple[int, int]] = set()
-    for panel in json.loads(dashboard_file())["panels"]:
+    for panel in json.loads(dashboard.text())["panels"]:
         place = panel["gridPos"]
         cells = {(place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])}
         assert not cells & taken, panel["title"]
@@ -132,14 +134,14 @@ def assert_seen(night: Night) -> None:
     assert used == {KURASHIKI: 0.0017, TAKAMATSU: 0.5556}
     assert [labels for labels, _ in night.panel("Oldest delivery")] == [{"tenant": TAKAMATSU, "subscription": "tax"}]
     taken_in = {(labels["tenant"], labels["outcome"]) for labels, value in night.panel("Records taken in") if value > 0}
-    assert taken_in == {(KURASHIKI, "in"), (KURASHIKI, "good"), (TAKAMATSU, "in"), (TAKAMATSU, "good"), (TAKAMATSU, "rejected")}
+    assert taken_in == {(KURASHIKI, "good"), (TAKAMATSU, "good"), (TAKAMATSU, "rejected")}
     only = night.asked.ask(PANELS[0].queries[0].expression.replace("$tenant", KURASHIKI))
     assert only == [({}, 0.0)], "the choice of a tenant narrows the panel"
 
 
 def assert_alerted(night: Night) -> None:
     firing = night.firing()
-    assert set(firing) == {rule.name for rule in RULES} - {"RenkeiNodeDown", "RenkeiSeriesLeftOut"}
+    assert set(firing) == {rule.name for rule in RULES if rule.message_id < "RNK8100"} - {"RenkeiNodeDown", "RenkeiSeriesLeftOut"}
     for name, found in firing.items():
         assert [labels["tenant"] for labels in found] == [TAKAMATSU], name
     alerts = {alert["labels"]["alertname"]: alert for alert in night.asked.get("alerts")["alerts"]}

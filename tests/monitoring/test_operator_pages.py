@@ -34,6 +34,13 @@ def metrics_with_labels() -> dict[str, set[str]]:
     metrics.stage("cut", 1)
     metrics.set_waiting([Waiting("332020", "tax", "due", 1, 1)])
     metrics.set_quarantine({("332020", "given_up"): 1})
+    metrics.declare_events("332020", "move")
+    metrics.declare_event_deliveries("332020", "tax")
+    metrics.event_published("http", 0.01)
+    metrics.event_delivered_after("http", 0.01)
+    metrics.overload_refused("waiting")
+    metrics.set_breaker("332020", "tax_in", is_open=True)
+    metrics.set_broker_connected(True)
     found: Any = text_string_to_metric_families(metrics.exposition().decode())
     return {
         family.name + ("_total" if family.type == "counter" else ""): {name for sample in family.samples for name in sample.labels} - {"le"}
