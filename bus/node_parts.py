@@ -147,11 +147,17 @@ def assemble(folder: Path, pool: WorkerPool, start: Start) -> Parts:
         raise
 
 
+def _journal(site: LoadedSite, clock: SystemClock) -> SqlJournal:
+    at = site.site.journal
+    password_file = None if at.password_file is None else site.path(at.password_file)
+    return SqlJournal.open(at.url or site.path(at.file), clock, password_file=password_file)
+
+
 def _wired(site: LoadedSite, private: Path, lock: IO[str], pool: WorkerPool, start: Start) -> Parts:
     clock, hints = SystemClock(), EmbeddedHints()
     registry = registry_of(site)
     recipes = Recipes(site, registry, translations_of(site, registry))
-    journal = SqlJournal.open(site.path(site.site.journal.file), clock)
+    journal = _journal(site, clock)
     payloads = DirectoryPayloads(site.path(site.site.payloads.folder), IdentitySeal())
     payloads.sweep()
     work = WorkFolder.of(site.path(site.site.batch.work_folder))
