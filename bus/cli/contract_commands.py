@@ -1,8 +1,8 @@
-"""Commands about contracts: `contract list|show|check|test|docs`. They need no site and no node."""
+"""Commands about contracts: `contract list|show|check|test|docs`, and `diff` of `bus.cli.contract_diff`. They need no site and no node."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from enum import StrEnum
 from functools import partial
@@ -13,6 +13,8 @@ import typer
 
 from bus.cli import show
 from bus.cli.contract_cases import failures_of
+from bus.cli.contract_diff import diff
+from bus.cli.contract_sources import Folders, registry
 from bus.cli.exits import ExitCode, NothingThere
 from bus.cli.night import Json
 from bus.cli.progress import Progress
@@ -20,11 +22,7 @@ from bus.cli.session import Session, session_of
 
 if TYPE_CHECKING:
     from contracts.model import Contract
-    from contracts.registry import Registry
 
-Folders = Annotated[
-    list[Path] | None, typer.Option("--folder", help="A folder with more contracts; may stand several times. A site's own are found.")
-]
 ContractName = Annotated[str, typer.Argument(help="Name and version, e.g. resident@1.0.")]
 
 UNKNOWN_VERSION = "不明"
@@ -56,31 +54,8 @@ def commands() -> typer.Typer:
     group.command("check")(check_contracts)
     group.command("test")(try_file)
     group.command("docs")(docs)
+    group.command("diff")(diff)
     return group
-
-
-def registry(session: Session, folders: Sequence[Path] | None) -> Registry:
-    """The library's contracts, the site's own when a site is here, and those of `folders`.
-
-    Raises:
-        DocumentInvalid: with every problem of every file.
-    """
-    from contracts.registry import Registry
-
-    return Registry.load([*site_contracts(session.folder), *(folders or [])])
-
-
-def site_contracts(folder: Path) -> list[Path]:
-    """The contract folders that a `site.yaml` in `folder` names; none without one.
-
-    Raises:
-        DocumentInvalid: `site.yaml` has problems.
-    """
-    from bus.site import Site
-    from contracts.documents import parse, read_document
-
-    file = folder / "site.yaml"
-    return [folder / name for name in parse(read_document(file), Site).contracts] if file.is_file() else []
 
 
 def list_contracts(context: typer.Context, folder: Folders = None, json_too: Json = False) -> None:
