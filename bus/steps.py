@@ -30,6 +30,8 @@ Label = Literal[
     "after_rename",
     "before_accept",
     "after_accept",
+    "before_group_commit",
+    "after_group_commit",
     "event_before_send",
     "event_after_send",
     "event_before_settle",
@@ -40,6 +42,7 @@ journalled · after_chunk_commit: the journal holds a chunk · before_accept, af
 before_fan_out: accepted, and the source not yet told · mid_write: a chunk of a delivery is written, the next
 is not · before_recount: all is written, nothing counted again ·
 before_rename: the journal says ready to publish · after_rename: published, and the journal does not know yet ·
+before_group_commit, after_group_commit: around the transaction of a group of events; nobody has been answered yet ·
 event_before_send: an event is claimed and rendered · event_after_send: its receiver has it · event_before_settle: how the attempt ended,
 well or not, is known here and not to the journal."""
 EXIT_CODE: Final = 70

@@ -1,0 +1,212 @@
+"""Reading CloudEvents: from headers and bodies to attributes and data, as strictly as the specification.
+
+Owns: the three content modes (CloudEvents 1.0.2, section "Message"; HTTP Protocol Binding 1.0.2, section 3; JSON Format 1.0.2) and what
+attributes may be. What the data says is not looked at here. Whatever is wrong is an `EventRefused` with status 400 (415 for a content
+type that is none of ours); no value of the sender stands in it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, NoReturn
+from urllib.parse import unquote
+
+import orjson
+
+from bus.errors import EventRefused
+from bus.event import Attributes, Form
+
+MOST_IN_BATCH: Final = 1000
+MOST_EXTENSIONS: Final = 20
+_LENGTHS: Final = {"id": 256, "source": 1024, "type": 256, "subject": 1024, "dataschema": 1024, "time": 64, "datacontenttype": 128}
+_EXTENSION: Final = re.compile(r"[a-z0-9]{1,20}")
+_EXTENSION_LENGTH: Final = 1024
+_OWN: Final = frozenset({"renkeimessage", "renkeidelivery", "renkeinumber", "renkeiexpires"})
+"""Extensions that the bus itself adds: a sender's are left out, so that an event can be passed on as it was received."""
+_UNSEEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+_JSON: Final = re.compile(r"(application|text)/([a-z0-9.+-]+\+)?json", re.IGNORECASE)
+_NAMES: Final = ("id", "source", "type", "time", "subject", "datacontenttype", "dataschema")
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """An event as it came. `body` is what is kept; `data` the JSON of its record, which for `binary` is the body itself."""
+
+    attributes: Attributes
+    form: Form
+    body: bytes
+    data: bytes
+
+
+def parse_binary(content_type: str, headers: Mapping[str, str], body: bytes) -> Published:
+    """Binary mode: attributes in headers (names without prefix, lower case; values percent-encoded), data in the body.
+
+    Raises:
+        EventRefused: not a CloudEvent (400), or data that is no JSON (415).
+    """
+    if not _JSON.fullmatch(content_type.partition(";")[0].strip()):
+        raise EventRefused("RNK4311E", status=415)
+    found: dict[str, Any] = {name: unquote(value, errors="strict") if "%" in value else value for name, value in _decoded(headers)}
+    found["datacontenttype"] = "application/json"
+    return Published(_attributes(found), "binary", body, body)
+
+
+def parse_structured(body: bytes) -> Published:
+    """Structured mode: one JSON object with attributes and `data`.
+
+    Raises:
+        EventRefused: not a CloudEvent.
+    """
+    return _structured(_json(body), body)
+
+
+def parse_batch(body: bytes) -> list[Published | EventRefused]:
+    """Batched mode: a JSON array of events. Each is taken or refused by itself.
+
+    Raises:
+        EventRefused: not an array, or of more than `MOST_IN_BATCH` events.
+    """
+    found = _json(body)
+    if not isinstance(found, list):
+        raise EventRefused("RNK4313E")
+    if len(found) > MOST_IN_BATCH:
+        raise EventRefused("RNK4314E", status=413, most=MOST_IN_BATCH)
+    events: list[Published | EventRefused] = []
+    for one in found:
+        try:
+            events.append(_structured(one, orjson.dumps(one)))
+        except EventRefused as refused:
+            events.append(refused)
+        except (TypeError, orjson.JSONEncodeError):
+            events.append(EventRefused("RNK4312E", reason="no Unicode text"))
+    return events
+
+
+def data_of(form: Form, body: bytes) -> bytes:
+    """The JSON of the record in a body that was accepted."""
+    return body if form == "binary" else orjson.dumps(_json(body)["data"])
+
+
+def _decoded(headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    if len(headers) > MOST_EXTENSIONS + len(_NAMES) + 1:
+        raise EventRefused("RNK4316E", most=MOST_EXTENSIONS)
+    return list(headers.items())
+
+
+def _structured(found: Any, body: bytes) -> Published:
+    if not isinstance(found, dict):
+        raise EventRefused("RNK4313E")
+    attributes = dict(found)
+    data = attributes.pop("data", None)
+    if "data_base64" in attributes or not isinstance(data, dict):
+        raise EventRefused("RNK4315E")
+    kind = attributes.get("datacontenttype", "application/json")
+    if not isinstance(kind, str) or not _JSON.fullmatch(kind.partition(";")[0].strip()):
+        raise EventRefused("RNK4311E", status=415)
+    try:
+        return Published(_attributes(attributes), "structured", body, orjson.dumps(data))
+    except (TypeError, orjson.JSONEncodeError) as error:
+        raise EventRefused("RNK4312E", reason="no Unicode text") from error
+
+
+def _attributes(found: dict[str, Any]) -> Attributes:
+    if found.pop("specversion", None) != "1.0":
+        raise EventRefused("RNK4310E", name="specversion")
+    known = {name: _known(name, found.pop(name, None)) for name in _NAMES}
+    for name in ("id", "source", "type"):
+        if not known[name]:
+            raise EventRefused("RNK4310E", name=name)
+    if known["time"] and not _is_time(known["time"]):
+        raise EventRefused("RNK4310E", name="time")
+    extensions = {name: _extension(name, value) for name, value in found.items() if value is not None and name not in _OWN}
+    if len(extensions) > MOST_EXTENSIONS:
+        raise EventRefused("RNK4316E", most=MOST_EXTENSIONS)
+    known["datacontenttype"] = known["datacontenttype"] or "application/json"
+    return Attributes(**known, extensions=extensions)
+
+
+def _known(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > _LENGTHS[name] or _UNSEEN.search(value):
+        raise EventRefused("RNK4310E", name=name)
+    return value
+
+
+def _extension(name: str, value: Any) -> str:
+    if not _EXTENSION.fullmatch(name):
+        raise EventRefused("RNK4317E")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if not isinstance(value, str) or len(value) > _EXTENSION_LENGTH or _UNSEEN.search(value):
+        raise EventRefused("RNK4310E", name=name)
+    return value
+
+
+def _is_time(text: str) -> bool:
+    """RFC 3339, section 5.6."""
+    if not _TIME.fullmatch(text):
+        return False
+    try:
+        datetime.fromisoformat(re.sub(r"\.\d+", "", text.upper()))
+    except ValueError:
+        return text[17:19] == "60"  # a leap second
+    return True
+
+
+# --- strict JSON
+
+
+def time_us(text: str) -> int:
+    """An RFC 3339 time as UTC microseconds.
+
+    Raises:
+        EventRefused: it is none.
+    """
+    if not _is_time(text):
+        raise EventRefused("RNK4310E", name="expirytime")
+    return round(datetime.fromisoformat(text.upper().replace(":60", ":59", 1) if text[17:19] == "60" else text.upper()).timestamp() * 1e6)
+
+
+def _json(body: bytes) -> Any:
+    """What the body says: no name twice, no NaN, no byte order mark, no long number."""
+    try:
+        return _DECODER.decode(body.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise EventRefused("RNK4312E", reason=f"byte {error.start + 1} is not UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise EventRefused("RNK4312E", reason=f"line {error.lineno}, column {error.colno}") from None
+    except RecursionError:
+        raise EventRefused("RNK4312E", reason="nested too deeply") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise EventRefused("RNK4312E", reason="a name stands twice")
+    return found
+
+
+def _no_constant(_text: str) -> NoReturn:
+    raise EventRefused("RNK4312E", reason="NaN or Infinity")
+
+
+def _integer(text: str) -> int:
+    """CloudEvents knows integers of 32 bits; whatever is longer is never converted."""
+    if len(text) > 11:
+        raise EventRefused("RNK4312E", reason="a number is too long")
+    return int(text)
+
+
+def _fraction(_text: str) -> float:
+    return 0.5  # neither an attribute nor a value of a record is a fraction: it is refused wherever it stands
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_fraction, parse_constant=_no_constant)

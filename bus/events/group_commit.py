@@ -1,0 +1,178 @@
+"""Group commit: one thread commits whatever waits, so that many publishers and subscribers share the cost of one sync to disk.
+
+Owns: who waits for the journal, and how much may wait. There is no fixed delay: what comes while a commit runs goes with the next one, so
+a single event is committed at once and a flood in groups. Whoever asked is answered only after the commit that holds it is on disk. When
+a constraint refuses a group, its members are tried one by one, so that one bad apple spoils no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from bus.errors import JournalError, JournalUnavailable, Overloaded
+from bus.event import ClaimedEvent, EventTaken, NewEvent, Settlement, Wanted
+from bus.event_ports import Group, GroupDone
+from bus.message import DeliveryState
+from bus.steps import reached
+
+MOST_TOGETHER: Final = 500
+"""Of each kind, in one group: more would only make the first of them wait."""
+RETRY_AFTER_SECONDS: Final = 1
+LEASE_SECONDS: Final = 60.0
+"""Of deliveries handed over at once."""
+
+
+class GroupJournal(Protocol):
+    """What it needs of the journal."""
+
+    def commit(self, group: Group, owner: str, *, lease_seconds: float) -> GroupDone:
+        """See `bus.event_ports.EventJournal`."""
+        ...
+
+
+Asked = tuple[Any, "asyncio.Future[Any]"]
+Observe = Callable[[int, float], None]
+"""Told of each commit: how many were in the group, and the seconds it took."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    accept: list[Asked] = field(default_factory=list)
+    settle: list[Asked] = field(default_factory=list)
+    claim: list[Asked] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.accept) + len(self.settle) + len(self.claim)
+
+    def take(self) -> _Waiting:
+        """Up to `MOST_TOGETHER` of each kind, which wait no longer."""
+        taken = _Waiting(self.accept[:MOST_TOGETHER], self.settle[:MOST_TOGETHER], self.claim[:MOST_TOGETHER])
+        del self.accept[:MOST_TOGETHER], self.settle[:MOST_TOGETHER], self.claim[:MOST_TOGETHER]
+        return taken
+
+
+class GroupCommit:
+    """Commits for the event loop it was made in. `close` before the journal is closed."""
+
+    def __init__(
+        self,
+        journal: GroupJournal,
+        owner: str,
+        *,
+        most_waiting: int = 2000,
+        most_waiting_bytes: int = 64 * 1024 * 1024,
+        observe: Observe = lambda _size, _seconds: None,
+    ) -> None:
+        self._journal = journal
+        self._owner = owner
+        self._most_waiting = most_waiting
+        self._most_waiting_bytes = most_waiting_bytes
+        self._observe = observe
+        self._loop = asyncio.get_running_loop()
+        self._waiting = _Waiting()
+        self._accepting = 0
+        self._accepting_bytes = 0
+        self._work = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="renkei-group-commit", daemon=True)
+        self._thread.start()
+
+    def accept(self, event: NewEvent) -> asyncio.Future[EventTaken]:
+        """Accept one event; the answer comes when it is on disk.
+
+        Raises:
+            Overloaded: too many, or too many bytes, wait already. JournalUnavailable, JournalError: by the future.
+        """
+        size = len(event.body)
+        if self._accepting >= self._most_waiting or self._accepting_bytes + size > self._most_waiting_bytes:
+            raise Overloaded("RNK4301E", retry_after_seconds=RETRY_AFTER_SECONDS)
+        self._accepting += 1
+        self._accepting_bytes += size
+        return self._ask(self._waiting.accept, event)
+
+    def settle(self, settlement: Settlement) -> asyncio.Future[DeliveryState | None]:
+        """Book how one attempt ended. None: its claim had ended, nothing was changed."""
+        return self._ask(self._waiting.settle, settlement)
+
+    def claim(self, wanted: Wanted) -> asyncio.Future[Sequence[ClaimedEvent]]:
+        """Claim deliveries of one subscription."""
+        return self._ask(self._waiting.claim, wanted)
+
+    def close(self) -> None:
+        """Commit what waits, and end. What is asked for later is refused with JournalUnavailable. Blocks; closing twice is fine."""
+        with self._work:
+            self._closed = True
+            self._work.notify()
+        self._thread.join()
+
+    def _ask(self, queue: list[Asked], question: Any) -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = self._loop.create_future()
+        with self._work:
+            if self._closed:
+                future.set_exception(JournalUnavailable("RNK3001E", reason="the node ends"))
+                return future
+            queue.append((question, future))
+            self._work.notify()
+        return future
+
+    def _run(self) -> None:
+        while True:
+            with self._work:
+                while not len(self._waiting) and not self._closed:
+                    self._work.wait()
+                if not len(self._waiting):
+                    return
+                taken = self._waiting.take()
+            self._commit(taken)
+
+    def _commit(self, taken: _Waiting) -> None:
+        began = time.perf_counter()
+        answers: list[tuple[asyncio.Future[Any], Any]]
+        try:
+            answers = self._together(taken)
+        except JournalUnavailable as error:
+            answers = [(future, error) for _, future in (*taken.accept, *taken.settle, *taken.claim)]
+        except Exception:  # noqa: BLE001 - a member that cannot be committed must not take the others with it
+            answers = self._one_by_one(taken)
+        self._observe(len(taken), time.perf_counter() - began)
+        held = sum(len(event.body) for event, _ in taken.accept)
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._tell, answers, len(taken.accept), held)
+
+    def _together(self, taken: _Waiting) -> list[tuple[asyncio.Future[Any], Any]]:
+        group = Group(*([question for question, _ in asked] for asked in (taken.accept, taken.settle, taken.claim)))
+        reached("before_group_commit")
+        done = self._journal.commit(group, self._owner, lease_seconds=LEASE_SECONDS)
+        reached("after_group_commit")
+        told = ((taken.accept, done.taken), (taken.settle, done.settled), (taken.claim, done.claimed))
+        return [(future, answer) for asked, found in told for (_, future), answer in zip(asked, found, strict=bool(asked))]
+
+    def _one_by_one(self, taken: _Waiting) -> list[tuple[asyncio.Future[Any], Any]]:
+        alone = [_Waiting(accept=[one]) for one in taken.accept]
+        alone += [_Waiting(settle=[one]) for one in taken.settle]
+        alone += [_Waiting(claim=[one]) for one in taken.claim]
+        answers: list[tuple[asyncio.Future[Any], Any]] = []
+        for one in alone:
+            try:
+                answers += self._together(one)
+            except Exception as error:  # noqa: BLE001 - told to whoever asked
+                known = error if isinstance(error, JournalError) else JournalError("RNK3003E", reason=type(error).__name__)
+                answers += [(future, known) for _, future in (*one.accept, *one.settle, *one.claim)]
+        return answers
+
+    def _tell(self, answers: list[tuple[asyncio.Future[Any], Any]], accepted: int, held_bytes: int) -> None:
+        """In the loop: answer whoever still waits."""
+        self._accepting -= accepted
+        self._accepting_bytes -= held_bytes
+        for future, answer in answers:
+            if future.done():
+                continue
+            if isinstance(answer, BaseException):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
