@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from bus.errors import NotFound, Permanent, Transient, told_of
+from bus.errors import NotFound, Permanent, TransportError, told_of
 from bus.event import ClaimedEvent, OutgoingEvent, Settlement, Wanted, Way
 from bus.events.callers import Caller
 from bus.events.lookout import Lookout
+from bus.events.render import Rendered, Renderer
 from bus.message import Delivery, DeliveryState
 from bus.ports import Clock
 from bus.retry import Backoff
@@ -33,11 +34,11 @@ REMEMBERED: Final = 50_000
 class Committing(Protocol):
     """The group commit, as pull uses it."""
 
-    async def settle(self, settlement: Settlement) -> DeliveryState | None:
+    def settle(self, settlement: Settlement) -> Awaitable[DeliveryState | None]:
         """Book how an attempt ended; None: its claim had ended."""
         ...
 
-    async def claim(self, wanted: Wanted) -> Sequence[ClaimedEvent]:
+    def claim(self, wanted: Wanted) -> Awaitable[Sequence[ClaimedEvent]]:
         """Claim what is due."""
         ...
 
@@ -51,18 +52,6 @@ class PullJournal(Protocol):
 
     def delivery(self, delivery_id: str) -> Delivery:
         """See `bus.ports.QueryJournal`."""
-        ...
-
-
-class Renders(Protocol):
-    """Makes what leaves out of what was claimed."""
-
-    async def render(self, claimed: ClaimedEvent) -> OutgoingEvent | None:
-        """The event as its subscriber gets it; None when its translation leaves the record out.
-
-        Raises:
-            Transient, Permanent: it cannot be made now, or ever.
-        """
         ...
 
 
@@ -98,7 +87,7 @@ class Pull:
 
     group: Committing
     journal: PullJournal
-    renderer: Renders
+    renderer: Renderer
     lookout: Lookout
     clock: Clock
     _lent: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -131,14 +120,16 @@ class Pull:
         while len(lent) < most and size < MOST_BYTES:
             asked = min(most - len(lent), MOST_AT_ONCE)
             claimed = await self._claim(tenant, subscription, asked, lease_seconds)
-            for position, claim in enumerate(claimed):
+            too_much: list[ClaimedEvent] = []
+            for claim, event in zip(claimed, await self.rendered(claimed), strict=True):
                 if caller.gone or size >= MOST_BYTES:
-                    await self.give_back(claimed[position:])
-                    break
-                event = await self._rendered(subscription, claim)
-                if event is not None:
+                    too_much.append(claim)
+                elif isinstance(event, OutgoingEvent):
                     lent.append(Lent(claim, event))
                     size += len(event.data)
+                else:
+                    await self._not_rendered(subscription, claim, event)
+            await self.give_back(too_much)
             if len(claimed) < asked:
                 break
         if caller.gone:
@@ -159,20 +150,25 @@ class Pull:
         if len(self._lent) > REMEMBERED:
             del self._lent[next(iter(self._lent))]
 
-    async def _rendered(self, subscription: Subscription, claim: ClaimedEvent) -> OutgoingEvent | None:
-        """What its subscriber gets; None when there is nothing to give: then how it ended is booked."""
-        try:
-            event = await self.renderer.render(claim)
-        except Permanent as error:
-            await self.group.settle(Settlement(claim.id, claim.fence, DeliveryState.QUARANTINED, told_of(error)))
-        except Transient as error:
-            due_us = Backoff(subscription.retry).due_us(claim.attempts + 1, self.clock.now_us())
-            await self.group.settle(_failed(Claim(claim.id, claim.fence), told_of(error), due_us))
+    async def rendered(self, claimed: Sequence[ClaimedEvent]) -> Sequence[Rendered]:
+        """What their subscriber gets, in order."""
+        quick = [self.renderer.quick(claim) for claim in claimed]
+        slow = iter(
+            await self.renderer.render_all([claim for claim, event in zip(claimed, quick, strict=True) if event is None])
+            if None in quick
+            else ()
+        )
+        return [next(slow) if event is None else event for event in quick]
+
+    async def _not_rendered(self, subscription: Subscription, claim: ClaimedEvent, reason: TransportError | None) -> None:
+        """Book that there is nothing to give: the translation left the record out, or it cannot be made, now or ever."""
+        if reason is None:
+            settlement = Settlement(claim.id, claim.fence, DeliveryState.DELIVERED, filtered=True)
         else:
-            if event is not None:
-                return event
-            await self.group.settle(Settlement(claim.id, claim.fence, DeliveryState.DELIVERED, filtered=True))
-        return None
+            due_us = Backoff(subscription.retry).due_us(claim.attempts + 1, self.clock.now_us())
+            lasting = isinstance(reason, Permanent)
+            settlement = _failed(Claim(claim.id, claim.fence), told_of(reason), None if lasting else due_us)
+        await self.group.settle(settlement)
 
     async def give_back(self, claimed: Iterable[ClaimedEvent]) -> None:
         """Nobody saw them: due again at once, with no attempt counted."""

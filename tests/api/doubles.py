@@ -48,16 +48,17 @@ class PlainRenderer:
     broken: dict[str, BusError] = field(default_factory=dict)
     left_out: set[str] = field(default_factory=set)
 
-    async def render(self, claimed: ClaimedEvent) -> OutgoingEvent | None:
+    def quick(self, claimed: ClaimedEvent) -> OutgoingEvent | None:
         name = claimed.event.attributes.id
-        if name in self.broken:
-            raise self.broken[name]
-        if name in self.left_out:
+        if name in self.broken or name in self.left_out:
             return None
         attributes = replace(claimed.event.attributes, extensions={"renkeidelivery": claimed.id})
         return OutgoingEvent(
             claimed.tenant, claimed.subscription, claimed.endpoint, claimed.id, claimed.attempts + 1, attributes, claimed.event.body
         )
+
+    async def render_all(self, claimed: Sequence[ClaimedEvent]) -> Sequence[BusError | None]:
+        return [self.broken.get(one.event.attributes.id) for one in claimed]
 
 
 @dataclass
