@@ -126,6 +126,11 @@ class DirectoryPayloads:
         sync(target.parent)
 
 
+def owner_of(part: Part) -> str:
+    """The name that a part is bound to besides its tenant: its message, or that of a body kept before its message had an id."""
+    return part.path.split("/")[1]
+
+
 def _path_of(binding: Binding) -> str:
     steps = (binding.tenant, binding.message, binding.kind)
     if not all(_STEP.fullmatch(step) for step in steps) or binding.index < 0:

@@ -87,11 +87,6 @@ def parse_batch(body: bytes) -> list[Published | EventRefused]:
     return events
 
 
-def data_of(form: Form, body: bytes) -> bytes:
-    """The JSON of the record in a body that was accepted."""
-    return body if form == "binary" else orjson.dumps(_json(body)["data"])
-
-
 def _decoded(headers: Mapping[str, str]) -> list[tuple[str, str]]:
     if len(headers) > MOST_EXTENSIONS + len(_NAMES) + 1:
         raise EventRefused("RNK4316E", most=MOST_EXTENSIONS)
