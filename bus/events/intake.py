@@ -161,7 +161,9 @@ class EventIntake:
         try:
             record = to.reader.read(published.data)
         except EventUnreadable as unreadable:
-            raise EventRefused(unreadable.message_id, **unreadable.facts) from unreadable
+            refused = EventRefused(unreadable.message_id)
+            refused.facts = unreadable.facts
+            raise refused from unreadable
         violations = to.reader.check(record)
         if violations and (broken := [one for one in violations if one.severity == "reject"]):
             problems = masked(to.reader.contract, violations, record)
