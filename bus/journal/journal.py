@@ -12,6 +12,7 @@ from bus.journal.database import open_database
 from bus.journal.deliver import SqlDeliverJournal
 from bus.journal.engines import Synchronous
 from bus.journal.events import SqlEventJournal
+from bus.journal.expiry import SqlExpiryJournal
 from bus.journal.leases import SqlLeaseJournal
 from bus.journal.night_query import SqlNightJournal
 from bus.journal.operate import SqlOperateJournal
@@ -20,7 +21,14 @@ from bus.ports import Clock
 
 
 class SqlJournal(
-    SqlAcceptJournal, SqlDeliverJournal, SqlEventJournal, SqlLeaseJournal, SqlNightJournal, SqlOperateJournal, SqlQueryJournal
+    SqlAcceptJournal,
+    SqlDeliverJournal,
+    SqlEventJournal,
+    SqlExpiryJournal,
+    SqlLeaseJournal,
+    SqlNightJournal,
+    SqlOperateJournal,
+    SqlQueryJournal,
 ):
     """The roles over one SQL database. Safe to use from several threads of one process."""
 
