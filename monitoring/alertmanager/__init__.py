@@ -1,0 +1,1 @@
+"""Alertmanager's configuration to begin with, and what its mails say."""
