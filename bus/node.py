@@ -15,14 +15,18 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import uvloop
 
 from bus.adapter_ports import Arrival
 from bus.batch.pool import WorkerPool
 from bus.errors import JournalError, OperationRefused, told_of
+from bus.intake_owned import OwnedSources
 from bus.intake_submitted import Progress, SubmittedSource
 from bus.intake_watch import SourceWatch, take_one
-from bus.node_parts import Parts, assemble, configured_sources, private_folder
+from bus.node_events import EventParts, open_events
+from bus.node_parts import Parts, assemble, configured_sources, own_name, private_folder
 from bus.operations import Operations
 from bus.operations_night import night
 from bus.site_check import load_site, site_alone
@@ -32,6 +36,10 @@ from monitoring.metrics import Waiting
 if TYPE_CHECKING:
     from bus.api.client import RemoteOperations
 
+Role = Literal["all", "intake", "dispatch", "api"]
+"""What a node does: take in what comes by file and AMQP, deliver, serve applications, or all of it."""
+NODE_VARIABLE: Final = "RENKEI_NODE"
+"""The environment variable that names this node in place of `site.yaml`."""
 THREADS: Final = 256
 """Threads for blocking calls, made when they are needed: `MOST_RUNNING` hanging deliveries must not starve the journal."""
 SOCKET: Final = "node.sock"
@@ -46,9 +54,15 @@ class Node:
     folder: Path
     watch: bool = True
     listen: bool = True
+    role: Role = "all"
+    name: str | None = None
+    """in place of the one in `site.yaml`"""
     port: int = 0
-    """the port that was bound"""
+    """the port that monitoring is served on"""
+    api_port: int = 0
+    """the port that applications are served on; 0: they are not"""
     parts: Parts = field(init=False)
+    events: EventParts = field(init=False)
     _loop: asyncio.AbstractEventLoop = field(init=False)
     _tasks: set[asyncio.Task[Any]] = field(default_factory=set)
     _dispatching: bool = False
@@ -58,19 +72,37 @@ class Node:
         self._loop = asyncio.get_running_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="renkei"))
         async with WorkerPool(site_alone(self.folder).batch.workers) as pool:  # first: workers start while the rest is put together
-            self.parts = await asyncio.to_thread(assemble, self.folder, pool, self._submitted)
+            self.parts = await asyncio.to_thread(assemble, self.folder, pool, self._submitted, self.name)
             try:
-                async with self._listening():
-                    await asyncio.to_thread(self._declare)
-                    if self.watch:
-                        self._dispatch()
-                        sources = await asyncio.to_thread(configured_sources, self.parts.site)
-                        self._start(SourceWatch(sources, self.parts.intake, self.parts.reporter).run())
-                        await asyncio.to_thread(self.parts.operations.submissions.resume)
-                    ready.set_result(self)
-                    await self._until(stop)
+                self.events = open_events(self.parts, self.parts.name)
+                try:
+                    async with self._listening():
+                        await asyncio.to_thread(self._declare)
+                        if self.watch:
+                            await self._begin()
+                        ready.set_result(self)
+                        await self._until(stop)
+                finally:
+                    await self._end()
             finally:
-                await self._end()
+                self.parts.close()
+
+    async def _begin(self) -> None:
+        """Start what this node's role is to do."""
+        if self.role in ("all", "dispatch"):
+            self._dispatch()
+            self._start(self.events.follow_hints())
+            if self.events.used:
+                self._start(self.events.dispatch())
+                self._start(self.events.sweep())
+        if self.role in ("all", "intake"):
+            sources = await asyncio.to_thread(configured_sources, self.parts.site)
+            watch = SourceWatch(sources, self.parts.intake, self.parts.reporter)
+            owned = OwnedSources(watch, self.parts.journal, self.parts.name) if self.parts.site.site.journal.url else watch
+            self._start(owned.run())
+            for receiving in self.events.receive():
+                self._start(receiving)
+        await asyncio.to_thread(self.parts.operations.submissions.resume)
 
     async def _until(self, stop: asyncio.Event) -> None:
         """Wait for `stop`; a background task that ends by itself is a fault, and ends the node so that its service manager sees it."""
@@ -85,7 +117,7 @@ class Node:
         for task in self._tasks:
             task.cancel()
         await asyncio.wait({asyncio.gather(*self._tasks, return_exceptions=True)}, timeout=STOP_SECONDS)
-        self.parts.close()
+        await self.events.close()
 
     def _dispatch(self) -> None:
         """Begin to deliver, if it has not begun."""
@@ -99,10 +131,10 @@ class Node:
     def _declare(self) -> None:
         """Free what an earlier run of this node had claimed, and make the metrics exist."""
         parts = self.parts
-        freed = parts.journal.unclaim(parts.site.site.node)
-        log("RNK7002I", site=parts.site.site.site, node=parts.site.site.node, port=self.port, freed=freed)
+        freed = parts.journal.unclaim(parts.name)
+        log("RNK7002I", site=parts.site.site.site, node=parts.name, port=self.port, freed=freed)
         for code, loaded in parts.site.tenants.items() if self.watch else ():
-            parts.journal.note(code, "configuration_loaded", loaded.digest, {"node": parts.site.site.node})
+            parts.journal.note(code, "configuration_loaded", loaded.digest, {"node": parts.name})
         parts.reporter.resume()
 
     # submitted files
@@ -136,9 +168,18 @@ class Node:
             return
         from bus.node_http import listening  # noqa: PLC0415 - a node that does not listen starts without the web libraries
 
-        private = private_folder(self.parts.site)
-        async with listening(self.parts.site.site.listen, private, self.parts.operations, self._metrics, self._not_ready) as self.port:
-            (private / "node.port").write_text(str(self.port), "ascii")
+        parts, private = self.parts, private_folder(self.parts.site)
+        socket = private / own_name(parts.site, parts.name, SOCKET)
+        application = None
+        if self.watch and self.role in ("all", "api"):
+            from bus.node_api import applications  # noqa: PLC0415 - only a node that serves applications
+
+            application = applications(self.events)
+        async with listening(parts.site, socket, parts.operations, self._metrics, self._not_ready, application) as ports:
+            self.port, self.api_port = ports
+            (private / own_name(parts.site, parts.name, "node.port")).write_text(str(self.port), "ascii")
+            if application is not None:
+                (private / own_name(parts.site, parts.name, "api.port")).write_text(str(self.api_port), "ascii")
             yield
 
     def _metrics(self) -> bytes:
@@ -162,8 +203,8 @@ class Node:
         return problems
 
 
-def serve(folder: Path) -> None:
-    """Run the node of the site in `folder` until SIGTERM or SIGINT.
+def serve(folder: Path, *, role: Role = "all", name: str | None = None) -> None:
+    """Run a node of the site in `folder` until SIGTERM or SIGINT. `name` in place of the one in `site.yaml`.
 
     Raises:
         NodeBusy: another process runs the site, or its port is taken. DocumentInvalid, SiteInvalid: the configuration.
@@ -177,7 +218,7 @@ def serve(folder: Path) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         try:
-            await Node(folder).run(Future(), stop)
+            await Node(folder, role=role, name=name).run(Future(), stop)
             code = 0
         finally:
             leaving.start()
@@ -185,13 +226,15 @@ def serve(folder: Path) -> None:
     leaving = threading.Timer(STOP_SECONDS, lambda: os._exit(code))  # all that is left by then is threads that hang
     leaving.daemon = True
     try:
-        asyncio.run(main())
+        uvloop.run(main())
     finally:
         leaving.cancel()
 
 
 @contextlib.contextmanager
-def running_node(folder: Path, *, watch: bool = True, listen: bool = True) -> Iterator[Node]:
+def running_node(
+    folder: Path, *, watch: bool = True, listen: bool = True, role: Role = "all", name: str | None = None
+) -> Iterator[Node]:
     """The node of the site in `folder`, running in a thread of this process. Raises what its start raises."""
     ready: Future[Node] = Future()
     stopping: Future[asyncio.Event] = Future()
@@ -199,11 +242,11 @@ def running_node(folder: Path, *, watch: bool = True, listen: bool = True) -> It
     async def main() -> None:
         stop = asyncio.Event()
         stopping.set_result(stop)
-        await Node(folder, watch=watch, listen=listen).run(ready, stop)
+        await Node(folder, watch=watch, listen=listen, role=role, name=name).run(ready, stop)
 
     def target() -> None:
         try:
-            asyncio.run(main())
+            uvloop.run(main())
         except BaseException as error:
             if ready.done():
                 raise
@@ -240,7 +283,9 @@ def open_operations(folder: Path) -> Iterator[Operations | RemoteOperations]:
     Raises:
         NodeBusy: another process holds the site and does not answer. DocumentInvalid, SiteInvalid: the configuration.
     """
-    socket = private_folder(load_site(folder)) / SOCKET
+    site = load_site(folder)
+    named = os.environ.get(NODE_VARIABLE) or site.site.node
+    socket = private_folder(site) / own_name(site, named, SOCKET)
     if socket.exists():
         from bus.api.client import RemoteOperations  # noqa: PLC0415 - only to talk to a running node
 

@@ -20,22 +20,41 @@ from bus.api.app import monitoring_app, operations_app
 from bus.api.socket_path import short_path
 from bus.errors import NodeBusy
 from bus.operations import Operations
-from bus.site import Listen
+from bus.site import LoadedSite
 
 
 @contextlib.asynccontextmanager
 async def listening(
-    listen: Listen, private: Path, operations: Operations, metrics: Callable[[], bytes], problems: Callable[[], list[str]]
-) -> AsyncIterator[int]:
-    """Serve until the context ends; gives the port that monitoring is served on.
+    site: LoadedSite,
+    private_socket: Path,
+    operations: Operations,
+    metrics: Callable[[], bytes],
+    problems: Callable[[], list[str]],
+    application: Any = None,
+) -> AsyncIterator[tuple[int, int]]:
+    """Serve until the context ends; gives the port that monitoring is served on, and that of `application` (0 without one).
 
     Raises:
-        NodeBusy: the port or the private socket cannot be had.
+        NodeBusy: a port or the private socket cannot be had.
     """
-    with _tcp(listen.host, listen.port) as monitoring_socket, _private(private / "node.sock") as operations_socket:
-        monitoring = _serving(monitoring_app(metrics, problems), monitoring_socket)
-        async with monitoring, _serving(operations_app(operations), operations_socket):
-            yield int(monitoring_socket.getsockname()[1])
+    listen, api = site.site.listen, site.site.api
+    async with contextlib.AsyncExitStack() as serving:
+        monitoring_socket = serving.enter_context(_tcp(listen.host, listen.port))
+        token = None if listen.token_file is None else site.path(listen.token_file)
+        operations_socket = serving.enter_context(_private(private_socket))
+        await serving.enter_async_context(_serving(monitoring_app(metrics, problems, token), monitoring_socket))
+        await serving.enter_async_context(_serving(operations_app(operations), operations_socket))
+        api_port = 0
+        if application is not None:
+            api_socket = serving.enter_context(_tcp(api.host, api.port))
+            api_port = int(api_socket.getsockname()[1])
+            tls = {}
+            if api.tls_certificate and api.tls_key:
+                tls = {"ssl_certfile": str(site.path(api.tls_certificate)), "ssl_keyfile": str(site.path(api.tls_key))}
+            await serving.enter_async_context(
+                _serving(application, api_socket, limit_concurrency=api.connections, backlog=1024, timeout_graceful_shutdown=5, **tls)
+            )
+        yield int(monitoring_socket.getsockname()[1]), api_port
 
 
 @contextlib.contextmanager
@@ -74,9 +93,9 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def _serving(app: Any, bound: socket.socket) -> AsyncIterator[None]:
+async def _serving(app: Any, bound: socket.socket, **how: Any) -> AsyncIterator[None]:
     """Serve on a socket that listens already: whoever connects before the server runs waits in its queue."""
-    server = _Server(uvicorn.Config(app, log_config=None, log_level="error", access_log=False, lifespan="off"))
+    server = _Server(uvicorn.Config(app, log_config=None, log_level="error", access_log=False, lifespan="off", **how))
     task = asyncio.create_task(server.serve(sockets=[bound]))
     try:
         yield

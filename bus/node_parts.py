@@ -15,6 +15,7 @@ from bus.batch.pool import WorkerPool
 from bus.batch.prepared import WorkFolder
 from bus.batch.recipes import Recipes
 from bus.broker.embedded import EmbeddedHints
+from bus.broker.hints import Hints
 from bus.clock import SystemClock
 from bus.delivery import Deliverer
 from bus.delivery_dispatch import Dispatcher
@@ -73,7 +74,7 @@ def configured_sources(site: LoadedSite) -> Mapping[tuple[str, str], Source]:
     """The sources of every endpoint that an interface takes files from."""
     made: dict[tuple[str, str], Source] = {}
     for code, loaded in site.tenants.items():
-        used = {interface.endpoint for interface in loaded.tenant.interfaces}
+        used = {interface.endpoint for interface in loaded.tenant.interfaces if interface.kind != "event"}
         for endpoint in loaded.tenant.endpoints:
             if endpoint.id in used:
                 made[code, endpoint.id] = adapter(endpoint.adapter).source(endpoint.settings, endpoint.id, code, site.folder)
@@ -82,16 +83,23 @@ def configured_sources(site: LoadedSite) -> Mapping[tuple[str, str], Source]:
 
 @dataclass(slots=True)
 class Parts:
-    """Everything a node consists of. One process at a time has the parts of a site: it holds `lock`."""
+    """Everything a node consists of. One process at a time has the parts of a node of a site: it holds `lock`.
 
+    `hints` reach every node of the site, `file_hints` the dispatcher of this one."""
+
+    name: str
     site: LoadedSite
     lock: IO[str]
     journal: SqlJournal
+    payloads: DirectoryPayloads
+    hashes: KeyedHash
+    recipes: Recipes
     metrics: Metrics
     clock: SystemClock
     pool: WorkerPool
     work: WorkFolder
-    hints: EmbeddedHints
+    hints: Hints
+    file_hints: EmbeddedHints
     intake: Intake
     dispatcher: Dispatcher
     reporter: Reporter
@@ -100,6 +108,7 @@ class Parts:
     def close(self) -> None:
         """Close the journal and let the site go."""
         self.hints.close()
+        self.file_hints.close()
         self.journal.close()
         self.lock.close()
 
@@ -111,13 +120,19 @@ def private_folder(site: LoadedSite) -> Path:
     return folder
 
 
-def take_lock(folder: Path) -> IO[str]:
-    """The site's lock, held until the file is closed or the process ends.
+def own_name(site: LoadedSite, node: str, file: str) -> str:
+    """The name of a node's own file in the private folder (`node.sock`). Nodes that share a site by its database have one each; an
+    SQLite journal has one node."""
+    return file if site.site.journal.url is None else f"{node}.{file}"
+
+
+def take_lock(folder: Path, name: str = "node.lock") -> IO[str]:
+    """The lock of a site, or of one of its nodes, held until the file is closed or the process ends.
 
     Raises:
         NodeBusy: another process holds it.
     """
-    lock = (folder / "node.lock").open("a+", encoding="ascii")
+    lock = (folder / name).open("a+", encoding="ascii")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -131,17 +146,19 @@ def take_lock(folder: Path) -> IO[str]:
     return lock
 
 
-def assemble(folder: Path, pool: WorkerPool, start: Start) -> Parts:
-    """Make the parts of the site in `folder`. `start` is called with each submitted file.
+def assemble(folder: Path, pool: WorkerPool, start: Start, node: str | None = None) -> Parts:
+    """Make the parts of a node of the site in `folder`; `node` is its name, else the one in `site.yaml`. `start` is called with each
+    submitted file.
 
     Raises:
-        DocumentInvalid, SiteInvalid: the configuration. NodeBusy: another process runs the site. JournalUnavailable: the journal.
+        DocumentInvalid, SiteInvalid: the configuration. NodeBusy: another process is that node. JournalUnavailable: the journal.
     """
     site = load_site(folder)
+    name = node or site.site.node
     private = private_folder(site)
-    lock = take_lock(private)
+    lock = take_lock(private, own_name(site, name, "node.lock"))
     try:
-        return _wired(site, private, lock, pool, start)
+        return _wired(site, name, private, lock, pool, start)
     except BaseException:
         lock.close()
         raise
@@ -153,21 +170,37 @@ def _journal(site: LoadedSite, clock: SystemClock) -> SqlJournal:
     return SqlJournal.open(at.url or site.path(at.file), clock, password_file=password_file)
 
 
-def _wired(site: LoadedSite, private: Path, lock: IO[str], pool: WorkerPool, start: Start) -> Parts:
-    clock, hints = SystemClock(), EmbeddedHints()
+def open_hints(site: LoadedSite, metrics: Metrics) -> Hints:
+    """The hints of the site: shared over its broker, or inside the process."""
+    at = site.site.broker
+    if at is None:
+        return EmbeddedHints()
+    from bus.broker.rabbitmq import RabbitHints  # noqa: PLC0415 - only a site with a broker loads its library
+
+    del metrics
+    return RabbitHints.open(at.url, None if at.password_file is None else str(site.path(at.password_file)))
+
+
+def _wired(site: LoadedSite, name: str, private: Path, lock: IO[str], pool: WorkerPool, start: Start) -> Parts:
+    clock, file_hints = SystemClock(), EmbeddedHints()
     registry = registry_of(site)
     recipes = Recipes(site, registry, translations_of(site, registry))
     journal = _journal(site, clock)
     payloads = DirectoryPayloads(site.path(site.site.payloads.folder), IdentitySeal())
-    payloads.sweep()
     work = WorkFolder.of(site.path(site.site.batch.work_folder))
+    if site.site.journal.url is None:  # alone: what lies there half done is of a node that is gone
+        payloads.sweep()
     work.clear_earlier_boots()
-    metrics = Metrics(node=site.site.node, version=version("renkei-bus"))
+    metrics = Metrics(node=name, version=version("renkei-bus"))
+    hints = open_hints(site, metrics)
     reporter = Reporter(site, metrics, clock, journal)
     hashes = KeyedHash.open(private / "hash.key")
     intake = Intake(recipes, journal, payloads, pool, work, hashes, hints, site.site.batch.chunk_bytes)
     deliverer = Deliverer(recipes, journal, payloads, pool, work, ConfiguredSinks(site), clock)
-    dispatcher = Dispatcher(site.site.node, journal, journal, deliverer, hints, reporter, work)
-    submissions = Submissions(recipes, private / "submitted", start)
+    dispatcher = Dispatcher(name, journal, journal, deliverer, file_hints, reporter, work)
+    submissions = Submissions(recipes, private / own_name(site, name, "submitted"), start)
     operations = Operations(recipes, journal, payloads, submissions, hints, clock)
-    return Parts(site, lock, journal, metrics, clock, pool, work, hints, intake, dispatcher, reporter, operations)
+    return Parts(
+        name, site, lock, journal, payloads, hashes, recipes, metrics, clock, pool, work, hints, file_hints, intake, dispatcher, reporter,
+        operations,
+    )  # fmt: skip

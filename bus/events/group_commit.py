@@ -95,13 +95,15 @@ class GroupCommit:
         self._accepting_bytes += size
         return self._ask(self._waiting.accept, event)
 
-    def settle(self, settlement: Settlement) -> asyncio.Future[DeliveryState | None]:
+    async def settle(self, settlement: Settlement) -> DeliveryState | None:
         """Book how one attempt ended. None: its claim had ended, nothing was changed."""
-        return self._ask(self._waiting.settle, settlement)
+        settled: DeliveryState | None = await self._ask(self._waiting.settle, settlement)
+        return settled
 
-    def claim(self, wanted: Wanted) -> asyncio.Future[Sequence[ClaimedEvent]]:
+    async def claim(self, wanted: Wanted) -> Sequence[ClaimedEvent]:
         """Claim deliveries of one subscription."""
-        return self._ask(self._waiting.claim, wanted)
+        claimed: Sequence[ClaimedEvent] = await self._ask(self._waiting.claim, wanted)
+        return claimed
 
     def close(self) -> None:
         """Commit what waits, and end. What is asked for later is refused with JournalUnavailable. Blocks; closing twice is fine."""

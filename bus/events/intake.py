@@ -56,8 +56,12 @@ class Handing(Protocol):
         """Whether it may be handed one more delivery now; keeps a place for it."""
         ...
 
-    def unreserve(self, tenant: str, endpoint: str, subscription: str) -> None:
+    def unreserve(self, tenant: str, endpoint: str) -> None:
         """The place is not needed."""
+        ...
+
+    def wake(self, tenant: str, subscription: str, count: int = 1) -> None:
+        """So many more deliveries of the subscription may be claimable."""
         ...
 
     def hand_over(self, claimed: Sequence[ClaimedEvent]) -> None:
@@ -240,7 +244,7 @@ class EventIntake:
     def _unreserve(self, tenant: str, handed: Sequence[EventDelivery]) -> None:
         if self.handing is not None:
             for one in handed:
-                self.handing.unreserve(tenant, one.endpoint, one.subscription)
+                self.handing.unreserve(tenant, one.endpoint)
 
     def _hand_over(self, tenant: str, reserved: Sequence[EventDelivery], taken: EventTaken) -> None:
         claimed = {one.subscription for one in taken.handed_over}
@@ -256,8 +260,11 @@ class EventIntake:
         for subscription, delivery in taken.deliveries:
             if subscription in claimed:
                 continue
-            self.signals.notify((ways[subscription].value, new.tenant, subscription))
-            if ways[subscription] is Way.PUSH:
+            if ways[subscription] is Way.PULL:
+                self.signals.notify((Way.PULL.value, new.tenant, subscription))
+            elif self.handing is not None:
+                self.handing.wake(new.tenant, subscription)
+            else:
                 hinted.append(f"{delivery}/{subscription}")
         if hinted:
             self.hints.publish(hinted)
