@@ -6,14 +6,11 @@ Owns: looking them up. What is another system's is answered like what is not the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from bus.api.problems import nothing_there
 from bus.api.sign_in import Who
+from bus.events.pull import ADAPTER
 from bus.site import Endpoint, Interface, LoadedSite, Subscription
-
-FETCHED: Final = "http"
-"""The adapter of endpoints whose systems fetch their events themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +34,7 @@ class Rights:
                 endpoint = endpoints[interface.endpoint]
                 self._interfaces[code, interface.id] = OwnInterface(interface, endpoint.system, endpoint.id)
             for subscription in loaded.tenant.subscriptions:
-                if endpoints[subscription.endpoint].adapter == FETCHED:
+                if endpoints[subscription.endpoint].adapter == ADAPTER:
                     self._subscriptions[code, subscription.id] = subscription
 
     def events(self, who: Who, interface: str) -> OwnInterface:

@@ -12,17 +12,21 @@ from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from bus.errors import NotFound, Permanent, TransportError, told_of
+from bus.errors import NotFound, Permanent, TransportError
 from bus.event import ClaimedEvent, OutgoingEvent, Settlement, Wanted, Way
+from bus.events.attempts import delivered, expired, failed, not_now
 from bus.events.callers import Caller
 from bus.events.lookout import Lookout
+from bus.events.receivers import Receiver
 from bus.events.render import Rendered, Renderer
-from bus.message import Delivery, DeliveryState
+from bus.message import FINISHED, Delivery, DeliveryState
 from bus.ports import Clock
 from bus.retry import Backoff
-from bus.site import Subscription
+from bus.site import Limits, Subscription
 
 OWNER: Final = "pull"
+ADAPTER: Final = "http"
+"""The adapter of endpoints whose systems fetch their events themselves."""
 MOST_AT_ONCE: Final = 100
 """Deliveries of one claim; more are claimed in turns, so that a large pull keeps nobody waiting."""
 MOST_BYTES: Final = 8 * 1024 * 1024
@@ -55,6 +59,26 @@ class PullJournal(Protocol):
         ...
 
 
+class PullObserver(Protocol):
+    """Is told what became of attempts, once it is booked."""
+
+    def delivered(self, tenant: str, subscription: str, adapter: str, seconds: float) -> None:
+        """Delivered so long after it was accepted."""
+        ...
+
+    def retried(self, tenant: str, subscription: str) -> None:
+        """An attempt failed and the delivery is due again."""
+        ...
+
+    def given_up(self, tenant: str, subscription: str) -> None:
+        """The delivery stands in quarantine."""
+        ...
+
+    def expired(self, tenant: str, subscription: str) -> None:
+        """Its time was over before it could be delivered."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Lent:
     """A claimed delivery with what its subscriber gets."""
@@ -81,6 +105,17 @@ class HandedBack:
     give_up: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of a delivery that was lent."""
+
+    subscription: str
+    attempts: int
+    accepted_at_us: int
+    finished: bool = False
+    """it was booked as delivered before"""
+
+
 @dataclass(slots=True)
 class Pull:
     """Lends events to their subscribers. `tenant` and `subscription` of every call are what the caller may use: who asks was settled."""
@@ -90,8 +125,9 @@ class Pull:
     renderer: Renderer
     lookout: Lookout
     clock: Clock
-    _lent: dict[str, tuple[str, int]] = field(default_factory=dict)
-    """subscription and failed attempts, by delivery"""
+    observer: PullObserver
+    _lent: dict[str, _Known] = field(default_factory=dict)
+    """by delivery"""
 
     async def pull(
         self, tenant: str, subscription: Subscription, caller: Caller, *, most: int, lease_seconds: float, wait_seconds: float
@@ -120,15 +156,16 @@ class Pull:
         while len(lent) < most and size < MOST_BYTES:
             asked = min(most - len(lent), MOST_AT_ONCE)
             claimed = await self._claim(tenant, subscription, asked, lease_seconds)
+            fresh = await self._without_expired(tenant, subscription, claimed)
             too_much: list[ClaimedEvent] = []
-            for claim, event in zip(claimed, await self.rendered(claimed), strict=True):
+            for claim, event in zip(fresh, await self.rendered(fresh), strict=True):
                 if caller.gone or size >= MOST_BYTES:
                     too_much.append(claim)
                 elif isinstance(event, OutgoingEvent):
                     lent.append(Lent(claim, event))
                     size += len(event.data)
                 else:
-                    await self._not_rendered(subscription, claim, event)
+                    await self._not_rendered(tenant, subscription, claim, event)
             await self.give_back(too_much)
             if len(claimed) < asked:
                 break
@@ -146,7 +183,7 @@ class Pull:
 
     def _remember(self, claim: ClaimedEvent) -> None:
         self._lent.pop(claim.id, None)
-        self._lent[claim.id] = (claim.subscription, claim.attempts)
+        self._lent[claim.id] = _Known(claim.subscription, claim.attempts, claim.event.accepted_at_us)
         if len(self._lent) > REMEMBERED:
             del self._lent[next(iter(self._lent))]
 
@@ -160,21 +197,26 @@ class Pull:
         )
         return [next(slow) if event is None else event for event in quick]
 
-    async def _not_rendered(self, subscription: Subscription, claim: ClaimedEvent, reason: TransportError | None) -> None:
+    async def _without_expired(self, tenant: str, subscription: Subscription, claimed: Sequence[ClaimedEvent]) -> list[ClaimedEvent]:
+        """Those still worth having; the others are booked as expired."""
+        now_us, receiver = self.clock.now_us(), _receiver(tenant, subscription)
+        ended = {claim.id: settlement for claim in claimed if (settlement := expired(claim, receiver, now_us)) is not None}
+        if ended:
+            await self._book(tenant, subscription, list(ended.values()), None)
+        return [claim for claim in claimed if claim.id not in ended]
+
+    async def _not_rendered(self, tenant: str, subscription: Subscription, claim: ClaimedEvent, reason: TransportError | None) -> None:
         """Book that there is nothing to give: the translation left the record out, or it cannot be made, now or ever."""
         if reason is None:
-            settlement = Settlement(claim.id, claim.fence, DeliveryState.DELIVERED, filtered=True)
+            settlement = delivered(claim, filtered=True)
         else:
-            due_us = Backoff(subscription.retry).due_us(claim.attempts + 1, self.clock.now_us())
-            lasting = isinstance(reason, Permanent)
-            settlement = _failed(Claim(claim.id, claim.fence), told_of(reason), None if lasting else due_us)
-        await self.group.settle(settlement)
+            settlement = failed(claim, reason, _receiver(tenant, subscription), self.clock.now_us())
+        await self._book(tenant, subscription, [settlement], None)
 
-    async def give_back(self, claimed: Iterable[ClaimedEvent]) -> None:
+    async def give_back(self, claimed: Sequence[ClaimedEvent]) -> None:
         """Nobody saw them: due again at once, with no attempt counted."""
         now_us = self.clock.now_us()
-        returned = [Settlement(one.id, one.fence, DeliveryState.DUE, due_at_us=now_us, counts_attempt=False) for one in claimed]
-        await asyncio.gather(*map(self.group.settle, returned))
+        await asyncio.gather(*(self.group.settle(not_now(one, now_us)) for one in claimed))
         for one in {(each.tenant, each.subscription) for each in claimed}:
             self.lookout.signals.notify((Way.PULL.value, *one))
 
@@ -182,32 +224,31 @@ class Pull:
         """Book them as delivered: `delivered` or `stale` for each. Twice is the same as once.
 
         Raises:
-            Overloaded, JournalUnavailable: some may have been booked; asking again is safe.
+            JournalUnavailable: some may have been booked; asking again is safe.
         """
         own = await self._own(tenant, subscription, claims)
-        settled = await self._settle([Settlement(claim.delivery, claim.fence, DeliveryState.DELIVERED) for claim in claims], own)
-        if any(state is not None for state in settled):  # the next of an ordering key may go now
-            self.lookout.signals.notify((Way.PULL.value, tenant, subscription.id))
-        return ["stale" if state is None else state.value for state in settled]
+        asked = [Settlement(claim.delivery, claim.fence, DeliveryState.DELIVERED) for claim in claims]
+        return await self._book(tenant, subscription, asked, own)
 
     async def nack(self, tenant: str, subscription: Subscription, handed_back: Sequence[HandedBack]) -> list[str]:
         """Book failed attempts: `due` again as the subscription's retry settings say or after the asked wait, `quarantined` when the
         attempts are used up or it is to be given up, or `stale`.
 
         Raises:
-            Overloaded, JournalUnavailable: some may have been booked; asking again is safe.
+            JournalUnavailable: some may have been booked; asking again is safe.
         """
         own = await self._own(tenant, subscription, [each.claim for each in handed_back])
         now_us = self.clock.now_us()
         settlements = []
         for each in handed_back:
-            due_us = Backoff(subscription.retry).due_us(own.get(each.claim.delivery, 0) + 1, now_us)
+            known = own.get(each.claim.delivery)
+            due_us = Backoff(subscription.retry).due_us(known.attempts + 1 if known else 1, now_us)
             if due_us is not None and each.retry_after_seconds is not None:
                 due_us = now_us + round(each.retry_after_seconds * 1_000_000)
+            state = DeliveryState.QUARANTINED if due_us is None or each.give_up else DeliveryState.DUE
             error = str(Permanent("RNK7210E", reason=each.reason or "-"))
-            settlements.append(_failed(each.claim, error, None if each.give_up else due_us))
-        settled = await self._settle(settlements, own)
-        return ["stale" if state is None else state.value for state in settled]
+            settlements.append(Settlement(each.claim.delivery, each.claim.fence, state, error, due_us or 0))
+        return await self._book(tenant, subscription, settlements, own)
 
     async def renew(self, tenant: str, subscription: Subscription, claims: Sequence[Claim], *, lease_seconds: float) -> list[str]:
         """Prolong leases, from now: `renewed` or `stale` for each.
@@ -223,33 +264,53 @@ class Pull:
             prolonged = {claim for claim, well in zip(known, answers, strict=True) if well}
         return ["renewed" if (claim.delivery, claim.fence) in prolonged else "stale" for claim in claims]
 
-    async def _settle(self, settlements: Sequence[Settlement], own: Mapping[str, int]) -> list[DeliveryState | None]:
-        """Book those of the asking subscription; None for the others."""
-        asked = {(one.delivery, one.fence): one for one in settlements if one.delivery in own}
+    async def _book(
+        self, tenant: str, subscription: Subscription, settlements: Sequence[Settlement], own: Mapping[str, _Known] | None
+    ) -> list[str]:
+        """Book those of the asking subscription; `stale` for the others, and where the claim had ended. `own` None: all are its own."""
+        asked = {(one.delivery, one.fence): one for one in settlements if own is None or one.delivery in own}
         answers = await asyncio.gather(*map(self.group.settle, asked.values()))
-        known = dict(zip(asked, answers, strict=True))
-        for delivery, _ in (claim for claim, state in known.items() if state is not None):
-            self._lent.pop(delivery, None)
-        return [known.get((one.delivery, one.fence)) for one in settlements]
+        states = dict(zip(asked, answers, strict=True))
+        for key, state in states.items():
+            if state is not None:
+                self._tell(tenant, subscription.id, asked[key], (own or self._lent).get(key[0]))
+                self._lent.pop(key[0], None)
+        if any(state in FINISHED for state in states.values()):  # the next of an ordering key may go now
+            self.lookout.signals.notify((Way.PULL.value, tenant, subscription.id))
+        found = (states.get((one.delivery, one.fence)) for one in settlements)
+        return ["stale" if state is None else state.value for state in found]
 
-    async def _own(self, tenant: str, subscription: Subscription, claims: Sequence[Claim]) -> dict[str, int]:
-        """Failed attempts of those deliveries that are the subscription's own, by delivery."""
+    def _tell(self, tenant: str, subscription: str, booked: Settlement, known: _Known | None) -> None:
+        if known is not None and known.finished:
+            return
+        if booked.state is DeliveryState.DELIVERED:
+            now_us = self.clock.now_us()
+            seconds = max(0.0, (now_us - (known.accepted_at_us if known else now_us)) / 1_000_000)
+            self.observer.delivered(tenant, subscription, ADAPTER, seconds)
+        elif booked.state is DeliveryState.DUE:
+            self.observer.retried(tenant, subscription)
+        elif booked.state is DeliveryState.QUARANTINED:
+            self.observer.given_up(tenant, subscription)
+        else:
+            self.observer.expired(tenant, subscription)
+
+    async def _own(self, tenant: str, subscription: Subscription, claims: Sequence[Claim]) -> dict[str, _Known]:
+        """Those deliveries that are the subscription's own."""
         named = [claim.delivery for claim in claims if claim.delivery.startswith(f"{tenant}-")]
-        own = {name: known[1] for name in named if (known := self._lent.get(name)) is not None and known[0] == subscription.id}
+        own = {name: known for name in named if (known := self._lent.get(name)) is not None and known.subscription == subscription.id}
         unknown = {name for name in named if name not in self._lent}
         return own | (await asyncio.to_thread(self._looked_up, unknown, tenant, subscription.id) if unknown else {})
 
-    def _looked_up(self, names: Iterable[str], tenant: str, subscription: str) -> dict[str, int]:
+    def _looked_up(self, names: Iterable[str], tenant: str, subscription: str) -> dict[str, _Known]:
         own = {}
         for name in names:
             with contextlib.suppress(NotFound):
                 found = self.journal.delivery(name)
                 if (found.tenant, found.subscription) == (tenant, subscription):
-                    own[name] = found.attempts
+                    own[name] = _Known(subscription, found.attempts, found.created_at_us, found.finished_at_us is not None)
         return own
 
 
-def _failed(claim: Claim, error: str, due_us: int | None) -> Settlement:
-    """A failed attempt: due again, or given up when that is None."""
-    state = DeliveryState.QUARANTINED if due_us is None else DeliveryState.DUE
-    return Settlement(claim.delivery, claim.fence, state, error, due_us or 0)
+def _receiver(tenant: str, subscription: Subscription) -> Receiver:
+    """The subscription as attempts are judged by."""
+    return Receiver(tenant, subscription.id, subscription.endpoint, ADAPTER, Limits(), subscription.retry, subscription.expires_seconds)

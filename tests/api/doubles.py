@@ -62,6 +62,25 @@ class PlainRenderer:
 
 
 @dataclass
+class Seen:
+    """Counts what a pull service tells."""
+
+    told: list[tuple[str, ...]] = field(default_factory=list)
+
+    def delivered(self, tenant: str, subscription: str, adapter: str, seconds: float) -> None:
+        self.told.append(("delivered", subscription, adapter))
+
+    def retried(self, tenant: str, subscription: str) -> None:
+        self.told.append(("retried", subscription))
+
+    def given_up(self, tenant: str, subscription: str) -> None:
+        self.told.append(("given_up", subscription))
+
+    def expired(self, tenant: str, subscription: str) -> None:
+        self.told.append(("expired", subscription))
+
+
+@dataclass
 class Bench:
     """A pull service over a real SQLite journal and a clock moved by hand."""
 
@@ -69,6 +88,7 @@ class Bench:
     clock: ManualClock = field(default_factory=ManualClock)
     signals: Signals = field(default_factory=Signals)
     renderer: PlainRenderer = field(default_factory=PlainRenderer)
+    seen: Seen = field(default_factory=Seen)
     journal: SqlJournal = field(init=False)
     group: DirectGroup = field(init=False)
     lookout: Lookout = field(init=False)
@@ -82,7 +102,7 @@ class Bench:
 
     def another_node(self) -> Pull:
         """A pull service that remembers nothing of what others lent."""
-        return Pull(self.group, self.journal, self.renderer, self.lookout, self.clock)
+        return Pull(self.group, self.journal, self.renderer, self.lookout, self.clock, self.seen)
 
     def publish(self, *events: NewEvent) -> Sequence[EventTaken]:
         return self.journal.commit(Group(accept=events), "node1", lease_seconds=60).taken

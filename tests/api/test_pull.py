@@ -214,3 +214,22 @@ async def test_memory_of_leases_is_bounded(bench: Bench, monkeypatch: pytest.Mon
     lent = await pull(bench)
     assert len(bench.pull._lent) == 2
     assert await bench.pull.ack(TENANT, WELFARE, claims(lent)) == ["delivered"] * 3
+
+
+async def test_what_has_expired_is_lent_to_nobody(bench: Bench) -> None:
+    expiring = event(1, to(way=Way.PULL), expires_at_us=bench.clock.now_us() + 1_000_000)
+    taken = bench.publish(expiring, *moves(2))
+    bench.clock.advance(2)
+    assert names(await pull(bench)) == ["e2"]
+    assert bench.state(taken[0].deliveries[0][1]) is DeliveryState.EXPIRED
+    assert bench.seen.told == [("expired", "welfare")]
+
+
+async def test_metrics_hear_of_each_attempt_once(bench: Bench) -> None:
+    bench.publish(*moves(1, 2, 3))
+    one, two, three = claims(await pull(bench))
+    await bench.pull.ack(TENANT, WELFARE, [one, one])
+    await bench.pull.ack(TENANT, WELFARE, [one])
+    await bench.pull.nack(TENANT, WELFARE, [HandedBack(two), HandedBack(three, give_up=True)])
+    await bench.pull.nack(TENANT, WELFARE, [HandedBack(two)])
+    assert bench.seen.told == [("delivered", "welfare", "http"), ("retried", "welfare"), ("given_up", "welfare")]
