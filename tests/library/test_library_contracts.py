@@ -7,7 +7,7 @@ import pytest
 from contracts.layouts.model import FixedLayout, XmlLayout
 from contracts.registry import Registry
 
-LIBRARY = ("disability-welfare@1.0", "resident-number@1.0", "resident-tax@1.0", "resident@1.0")
+LIBRARY = ("disability-welfare@1.0", "resident-number@1.0", "resident-tax@1.0", "resident@1.0", "resident@1.1")
 
 
 def test_the_library_is_complete(library: Registry) -> None:

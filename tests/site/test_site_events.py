@@ -177,15 +177,6 @@ def test_the_digest_follows_what_events_have(site: ExampleSite) -> None:
 
 
 def test_a_translation_between_versions_needs_no_layout(site: ExampleSite) -> None:
-    library = Path(__file__).parents[2] / "contracts" / "library" / "resident@1.0.yaml"
-    newer = library.read_text("utf-8").replace("contract: resident@1.0", "contract: resident@1.1", 1)
-    (site.folder / "contracts" / "resident@1.1.yaml").write_text(newer, "utf-8")
-    (site.folder / "translations").mkdir()
-    (site.folder / "translations" / "resident-up@1.0.yaml").write_text(
-        "translation: resident-up@1.0\ntitle: {ja: 新版へ, en: To the new version}\n"
-        "from: resident@1.0\nto: resident@1.1\nsame_names: true\nfields: {}\n", "utf-8"
-    )  # fmt: skip
-    site.edit("site.yaml", "contracts: [contracts]", "contracts: [contracts]\ntranslations: [translations]")
     site.edit(T, TAX, TAX + "translation: resident-up@1.0, ")
     assert site.said() == []
     site.edit(T, "id: register_question, interface: question,", "id: register_question, interface: flags, translation: resident-up@1.0,")
