@@ -5,6 +5,7 @@ Owns: the comparison of two layouts by what stands in the file, so that a layout
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 from contracts.layouts.columns import bind
@@ -26,10 +27,11 @@ def layout_changes(before: tuple[Contract, Layout], after: tuple[Contract, Layou
 
 
 def _columns(contract: Contract, layout: Layout) -> dict[str, tuple[Any, ...]]:
-    """What each column looks like in the file. A constant has its place for a name."""
+    """What each column looks like in the file. The constants go by their number: `#1` is the first of them."""
     titled = getattr(layout, "titles", "none") != "none"
+    constants = count(1)
     return {
-        bound.name or f"#{bound.index + 1}": (
+        bound.name or f"#{next(constants)}": (
             bound.column.model_dump(exclude={"header", "tag"}),
             bound.title if titled else "",
             bound.tag if layout.format == "xml" else "",

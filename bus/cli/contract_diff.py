@@ -27,11 +27,19 @@ if TYPE_CHECKING:
 
 OldContract = Annotated[str, typer.Argument(metavar="OLD", help="The contract as it is: name and version, or a file.")]
 NewContract = Annotated[str, typer.Argument(metavar="NEW", help="The contract as it will be: name and version, or a file.")]
+EventsOnly = Annotated[bool, typer.Option("--events", help="Leave out the layouts of files: what events alone meet.")]
 _COLUMNS: Final[show.Columns] = [("change", "text"), ("breaking_for", "shown")]
 _ENDINGS: Final = (".yaml", ".yml")
 
 
-def diff(context: typer.Context, old: OldContract, new: NewContract, folder: Folders = None, json_too: Json = False) -> None:
+def diff(
+    context: typer.Context,
+    old: OldContract,
+    new: NewContract,
+    events: EventsOnly = False,
+    folder: Folders = None,
+    json_too: Json = False,
+) -> None:
     """Compare two versions of a contract, field by field. Exit code 0: the same, 4: nobody is broken, 8: somebody is."""
     session = session_of(context)
     known = registry(session, folder)
@@ -41,7 +49,8 @@ def diff(context: typer.Context, old: OldContract, new: NewContract, folder: Fol
 
     folders = [*site_translations(session.folder), *(folder or [])]
     translations = find_translations(folders, known).translations
-    found = compare(before[0], after[0], translations.values(), layouts=(before[1], after[1]))
+    layouts = ({}, {}) if events else (before[1], after[1])
+    found = compare(before[0], after[0], translations.values(), layouts=layouts)
     if json_too:
         show.as_json(session, _as_json(found, session))
     else:

@@ -103,3 +103,17 @@ def test_a_file_with_mistakes_is_told_at_its_line(renkei: Renkei, tmp_path: Path
     ended = renkei("contract", "diff", str(library_folder() / "resident@1.0.yaml"), str(file))
     assert ended.code == 8
     assert "town-note@1.0.yaml:8:" in ended.err
+
+
+def test_the_two_versions_of_the_library_stand_side_by_side(renkei: Renkei) -> None:
+    found = json.loads(renkei("contract", "diff", "resident@1.0", "resident@1.1", "--events", "--json").out)
+    assert [(each["field"], each["kind"], each["breaking_for"]) for each in found["changes"]] == [
+        ("zokugara_code1", "codes_added", ["subscriber"]),
+        ("zokugara_code2", "codes_added", ["subscriber"]),
+        ("shimei_furigana_kakunin_flag", "field_added", []),
+        ("shimei_furigana", "rule_added", []),
+    ]
+    assert found["translations"] == {"publisher": ["resident-up@1.0"], "subscriber": ["resident-down@1.0"]}
+    with_files = json.loads(renkei("contract", "diff", "resident@1.0", "resident@1.1", "--json").out)
+    assert with_files["breaking_for"] == ["publisher", "subscriber"]
+    assert with_files["changes"][6]["facts"] == {"layout": "mainframe_fixed", "differences": "+shimei_furigana_kakunin_flag, ~#2"}
