@@ -54,13 +54,11 @@ def load_site(folder_or_file: Path) -> LoadedSite:
     errors = [problem for problem in found.problems() if problem.message_id.endswith("E") and not found.is_of_one_endpoint(problem)]
     if errors:
         raise DocumentInvalid(errors)
-    site = parse(found.site.document, Site)
     tenants = {}
-    for document in found.documents:
-        tenant = parse(document, Tenant)
+    for document, tenant in zip(found.documents, found.models, strict=True):
         digest = _digest(document, tenant, found.known.registry, found.known.translations)
         tenants[tenant.tenant] = LoadedTenant(tenant, digest, document.file)
-    return LoadedSite(site, found.folder, tenants)
+    return LoadedSite(parse(found.site.document, Site), found.folder, tenants)
 
 
 def site_alone(folder_or_file: Path) -> Site:
@@ -126,6 +124,8 @@ class _Check:
     file: Path
     site: Item = field(init=False)
     documents: list[Document] = field(init=False, default_factory=list)
+    models: list[Tenant] = field(init=False, default_factory=list)
+    """of `documents`, one for each that has no mistake of form"""
     known: Known = field(init=False)
 
     @property
@@ -153,7 +153,11 @@ class _Check:
         """`site.yaml` itself. A URL that is none is told in other words than pydantic's, which would show a password in it."""
         urls = url_problems(self.site)
         told = {(problem.line, problem.column) for problem in urls}
-        yield from (problem for problem in _form(self.site.document, Site) if (problem.line, problem.column) not in told)
+        try:
+            Site.model_validate(self.site.document.data)
+        except ValidationError as error:
+            found = problems_of(self.site.document, error, Site)
+            yield from (problem for problem in found if (problem.line, problem.column) not in told)
         yield from urls
         yield from service_problems(self.site, self.folder)
 
@@ -188,9 +192,10 @@ class _Check:
     def _tenants(self) -> list[Problem]:
         """Read each tenant's file and check it by itself."""
         found: list[Problem] = []
+        read: set[Path] = set()
         for index, name in self.site.texts("tenants"):
             file = (self.folder / name).resolve()
-            if any(document.file == file for document in self.documents):
+            if file in read:
                 found.append(self.site.problem("RNK2005E", "tenants", index, file=name))
                 continue
             try:
@@ -200,10 +205,19 @@ class _Check:
             except DocumentInvalid as invalid:
                 found += invalid.problems
             else:
+                read.add(file)
                 self.documents.append(document)
-                found += _form(document, Tenant)
+                found += self._form_of(document)
                 found += tenant_problems(Item.whole(document), self.known)
         return found
+
+    def _form_of(self, document: Document) -> list[Problem]:
+        """The mistakes of form of a tenant's file; without any, its model is kept."""
+        try:
+            self.models.append(Tenant.model_validate(document.data))
+        except ValidationError as error:
+            return list(problems_of(document, error, Tenant))
+        return []
 
     def _tenants_agree(self) -> Iterator[Problem]:
         """What only the tenants together can get wrong: codes, folders, names."""
@@ -261,14 +275,6 @@ class _Check:
         own = (("journal", "file", Path(journal).parent), ("payloads", "folder", Path(payloads)), ("batch", "work_folder", Path(work)))
         for part, key, folder in own:
             yield self.site.part(part), key, (self.folder / folder).resolve()
-
-
-def _form(document: Document, model: type[Site] | type[Tenant]) -> list[Problem]:
-    try:
-        model.model_validate(document.data)
-    except ValidationError as error:
-        return list(problems_of(document, error, model))
-    return []
 
 
 def _has_amqp(tenant: Item) -> bool:

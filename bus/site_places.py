@@ -11,12 +11,13 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain, combinations, product
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from bus.errors import BusError
-from bus.names import NamePattern, lint
+from bus.names import NamePattern, NameProblem, lint
 from bus.site_known import Known
 from bus.site_view import Item
 from contracts.errors import Problem
@@ -59,8 +60,8 @@ def folder_problems(places: Sequence[Place], own: Sequence[tuple[Item, str, Path
             yield second.endpoint.part("settings").problem("RNK2202E", "folder", **facts, other_tenant=first.tenant)
         elif "in" in (first.direction, second.direction):
             yield second.endpoint.part("settings").problem("RNK2201E", "folder", **facts)
-    for place, (_, key, path) in product(places, own):
-        if _overlap(place.folder, path):
+    for place in places:
+        for key, path in _own_near(place.folder, own):
             yield place.endpoint.part("settings").problem("RNK2203E", "folder", folder=str(place.folder), key=key, own=str(path))
     for place in places:
         yield from _writable(place.endpoint.part("settings"), "folder", place.folder)
@@ -85,8 +86,13 @@ def _nested(places: Sequence[Place]) -> Iterator[tuple[Place, Place]]:
     return ((places[first], places[second]) for first, second in sorted(pairs))
 
 
-def _overlap(one: Path, other: Path) -> bool:
-    return one.is_relative_to(other) or other.is_relative_to(one)
+def _own_near(folder: Path, own: Sequence[tuple[Item, str, Path]]) -> Iterator[tuple[str, Path]]:
+    """The bus's own folders that are the same as `folder`, above it or below it."""
+    here = os.path.join(folder, "")  # noqa: PTH118 - as text: with thousands of folders, comparing paths takes its time
+    for _, key, path in own:
+        there = os.path.join(path, "")  # noqa: PTH118
+        if here.startswith(there) or there.startswith(here):
+            yield key, path
 
 
 def _writable(item: Item, key: str, folder: Path) -> Iterator[Problem]:
@@ -119,6 +125,17 @@ def name_problems(tenants: Sequence[tuple[str, Item]], known: Known, folders: di
     yield from _shared(outgoing, "RNK2214E")
 
 
+@lru_cache(4096)
+def _linted(pattern: str, direction: Literal["in", "out", "marker"]) -> tuple[NameProblem, ...]:
+    """What is wrong with a pattern; thousands of tenants write the same."""
+    return tuple(lint(pattern, direction))
+
+
+@lru_cache(4096)
+def _words(pattern: str) -> frozenset[str]:
+    return NamePattern(pattern).words
+
+
 def _layout_of(subscription: Item, contract: str | None, known: Known) -> Layout | None:
     return known.layout(known.arriving(contract, subscription.text("translation")), subscription.text("layout"))
 
@@ -126,11 +143,11 @@ def _layout_of(subscription: Item, contract: str | None, known: Known) -> Layout
 def _possible_layouts(interface: Item, known: Known) -> list[Layout] | None:
     """The interface's layout; where it names none of its contract, the nearest, or any of them. None: nothing can be said, because the
     contract's file is broken."""
-    name = interface.text("contract")
+    name, layout = interface.text("contract"), interface.text("layout") or ""
     if name in known.registry.broken:
         return None
     layouts = known.layouts(name) or {}
-    near = difflib.get_close_matches(interface.text("layout") or "", list(layouts), n=1)
+    near = [layout] if layout in layouts else difflib.get_close_matches(layout, list(layouts), n=1)
     return [layouts[each] for each in near or layouts]
 
 
@@ -138,13 +155,13 @@ def _incoming(interface: Item, layouts: list[Layout] | None) -> Iterator[Problem
     pattern = interface.text("file")
     if pattern is None:
         return
-    found = lint(pattern, "in")
+    found = _linted(pattern, "in")
     yield from (interface.problem(problem.message_id, "file", **problem.facts) for problem in found)
     if found or layouts is None:
         return
     flat = [layout for layout in layouts if not isinstance(layout, XmlLayout)]
     controls = [column for layout in flat for column in [*layout.header_record, *layout.trailer_record]]
-    if "business_date" not in NamePattern(pattern).words | {column.total for column in controls}:
+    if "business_date" not in _words(pattern) | {column.total for column in controls}:
         yield interface.problem("RNK2210E", "file", pattern=pattern)
 
 
@@ -152,12 +169,12 @@ def _outgoing(subscription: Item, interface: Item | None, known: Known) -> Itera
     for key in ("file", "marker"):
         pattern = subscription.text(key)
         if pattern is not None:
-            found = lint(pattern, "marker" if key == "marker" else "out")
+            found = _linted(pattern, "marker" if key == "marker" else "out")
             yield from (subscription.problem(problem.message_id, key, **problem.facts) for problem in found)
     pattern = subscription.text("file")
-    if pattern is None or lint(pattern, "out"):
+    if pattern is None or _linted(pattern, "out"):
         return
-    words = NamePattern(pattern).words
+    words = _words(pattern)
     layout = _layout_of(subscription, interface.text("contract") if interface else None, known)
     if isinstance(layout, XmlLayout) and layout.records_per_document > 0 and "document" not in words:
         yield subscription.problem("RNK2211E", "file", pattern=pattern)
@@ -178,7 +195,7 @@ def _flows(
     file = item.text("file") or ""
     for key in keys:
         pattern = item.text(key)
-        if pattern is not None and not lint(pattern, "marker" if key == "marker" else "in" if keys == ("file",) else "out"):
+        if pattern is not None and not _linted(pattern, "marker" if key == "marker" else "in" if keys == ("file",) else "out"):
             said = pattern.replace("{name}", file).replace("{stem}", file.rpartition(".")[0] or file)
             said = said.replace("{tenant}", tenant).replace("{interface}", interface or "")
             yield Flow(tenant, item, key, said, folders.get((tenant, endpoint), (tenant, endpoint)))
@@ -200,6 +217,8 @@ def _shared(flows: Sequence[Flow], message_id: str) -> Iterator[Problem]:
 
 def shared_name(one: str, other: str) -> str | None:
     """A name that both patterns match, or None when none was found."""
+    if not _same_ends(one, other):
+        return None
     try:
         first, second = NamePattern(one), NamePattern(other)
     except BusError:
@@ -211,6 +230,13 @@ def shared_name(one: str, other: str) -> str | None:
             if name is not None and reader.match(name) is not None:
                 return name
     return None
+
+
+def _same_ends(one: str, other: str) -> bool:
+    """Whether one name can begin and end as both patterns do, up to the first word and from the last: seen without making any name."""
+    heads = (one.partition("{")[0], other.partition("{")[0])
+    tails = (one.rpartition("}")[2], other.rpartition("}")[2])
+    return (heads[0].startswith(heads[1]) or heads[1].startswith(heads[0])) and (tails[0].endswith(tails[1]) or tails[1].endswith(tails[0]))
 
 
 def _made(pattern: NamePattern, day: str, number: int) -> str | None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -22,7 +23,9 @@ from contracts.findings import worded
 LIMIT_BYTES: Final = 4 * 1024 * 1024
 LIMIT_DEPTH: Final = 100
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml where it is there: the same nodes and places, many times faster; it counts on `LIMIT_DEPTH`, as it has no limit itself."""
+"""libyaml where it is there: the same events and places, many times faster."""
+_RESOLVER: Final[Any] = yaml.resolver.Resolver()
+_STANDS_FOR_ITSELF: Final = "!"
 
 Path_ = tuple[str | int, ...]
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -57,10 +60,9 @@ def read_document(file: Path) -> Document:
     digest = hashlib.sha256(raw).hexdigest()
     if len(raw) > LIMIT_BYTES:
         raise DocumentInvalid([Problem("RNK1004E", file, 0, 0, "", {"reason": f"{len(raw)} > {LIMIT_BYTES} bytes"})])
+    reader = _Reader(file)
     try:
-        source = raw.decode("utf-8-sig")
-        _refuse_aliases(file, source)
-        root = yaml.compose(source, Loader=_LOADER)
+        data = reader.document(yaml.parse(raw.decode("utf-8-sig"), Loader=_LOADER))
     except UnicodeDecodeError as error:
         raise DocumentInvalid([Problem("RNK1001E", file, 1, 1, "", {"reason": str(error)})]) from error
     except yaml.MarkedYAMLError as error:
@@ -69,75 +71,119 @@ def read_document(file: Path) -> Document:
         raise DocumentInvalid([Problem("RNK1001E", file, line, column, "", {"reason": error.problem or ""})]) from error
     except (yaml.YAMLError, RecursionError) as error:
         raise DocumentInvalid([Problem("RNK1001E", file, 1, 1, "", {"reason": str(error)})]) from error
-    reader = _Reader(file)
-    data = reader.value(root, ()) if root is not None else {}
     if reader.problems:
         raise DocumentInvalid(reader.problems)
     return Document(file, data, reader.places, digest)
 
 
-def _refuse_aliases(file: Path, source: str) -> None:
-    """And nesting deeper than any honest document's."""
-    depth = 0
-    for event in yaml.parse(source, Loader=_LOADER):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        reason = f"*{event.anchor}" if isinstance(event, yaml.AliasEvent) else f"> {LIMIT_DEPTH} levels" if depth > LIMIT_DEPTH else ""
-        if reason:
-            mark = event.start_mark
-            assert mark is not None  # noqa: S101 - a parsed event always has its mark
-            raise DocumentInvalid([Problem("RNK1004E", file, mark.line + 1, mark.column + 1, "", {"reason": reason})])
-
-
 class _Reader:
-    """Walks composed nodes into plain data, noting places and duplicate keys."""
+    """Takes a parser's events to plain data in one pass, noting places, duplicate keys and what may not stand in a document."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
         self.places: dict[Path_, tuple[int, int]] = {}
         self.problems: list[Problem] = []
-        self._scalars = yaml.constructor.SafeConstructor()
+        self._depth = 0
 
-    def value(self, node: yaml.Node, path: Path_) -> Any:
-        self.places.setdefault(path, (node.start_mark.line + 1, node.start_mark.column + 1))
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.value(child, (*path, index)) for index, child in enumerate(node.value)]
-        try:
-            return _scalar(self._scalars, node)
-        except (yaml.YAMLError, ValueError) as error:
-            self._problem("RNK1001E", node, path, reason=str(error).splitlines()[0])
-            return None
+    def document(self, events: Iterator[yaml.Event]) -> Any:
+        """The one document; an empty mapping when there is none."""
+        next(events)  # the stream begins
+        event = next(events)
+        if isinstance(event, yaml.StreamEndEvent):
+            return {}
+        data = self._value(next(events), events, ())
+        next(events)  # the document ends
+        if not isinstance(event := next(events), yaml.StreamEndEvent):
+            self._problem("RNK1001E", event, (), reason="but found another document")
+        return data
 
-    def _mapping(self, node: yaml.MappingNode, path: Path_) -> dict[str, Any]:
-        result: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key = str(key_node.value)
-            here = (*path, key)
-            if key in result:
-                self._problem("RNK1002E", key_node, here, key=key, first_line=self.places[here][0])
-                continue
-            self.places[here] = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
-            result[key] = self.value(value_node, here)
+    def _value(self, event: yaml.Event, events: Iterator[yaml.Event], path: Path_) -> Any:
+        if path not in self.places:
+            self.places[path] = _place(event)
+        if isinstance(event, yaml.ScalarEvent):
+            return self._scalar(event, path)
+        self._enter(event)
+        value = self._mapping(events, path) if isinstance(event, yaml.MappingStartEvent) else self._sequence(events, path)
+        self._depth -= 1
+        return value
+
+    def _enter(self, event: yaml.Event) -> None:
+        """Count one level of nesting more; refuse aliases, and nesting deeper than any honest document's."""
+        self._depth += 1
+        if isinstance(event, yaml.AliasEvent) or self._depth > LIMIT_DEPTH:
+            reason = f"*{event.anchor}" if isinstance(event, yaml.AliasEvent) else f"> {LIMIT_DEPTH} levels"
+            raise DocumentInvalid([Problem("RNK1004E", self.file, *_place(event), "", {"reason": reason})])
+
+    def _skip(self, event: yaml.Event, events: Iterator[yaml.Event]) -> None:
+        """Pass over a value that nobody needs."""
+        outside = self._depth
+        while True:
+            if isinstance(event, yaml.CollectionEndEvent):
+                self._depth -= 1
+            elif not isinstance(event, yaml.ScalarEvent):
+                self._enter(event)
+            if self._depth == outside:
+                return
+            event = next(events)
+
+    def _sequence(self, events: Iterator[yaml.Event], path: Path_) -> list[Any]:
+        result: list[Any] = []
+        while not isinstance(event := next(events), yaml.SequenceEndEvent):
+            result.append(self._value(event, events, (*path, len(result))))
         return result
 
-    def _problem(self, message_id: str, node: yaml.Node, path: Path_, **facts: object) -> None:
-        mark = node.start_mark
-        self.problems.append(
-            Problem(message_id, self.file, mark.line + 1, mark.column + 1, ".".join(map(str, path)), facts)
-        )
+    def _mapping(self, events: Iterator[yaml.Event], path: Path_) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        while not isinstance(event := next(events), yaml.MappingEndEvent):
+            if not isinstance(event, yaml.ScalarEvent):
+                self._problem("RNK1001E", event, path, reason="a key must be a text")
+                self._skip(event, events)
+                self._skip(next(events), events)
+                continue
+            key = str(event.value)
+            here = (*path, key)
+            if key in result:
+                self._problem("RNK1002E", event, here, key=key, first_line=self.places[here][0])
+                self._skip(next(events), events)
+                continue
+            self.places[here] = _place(event)
+            result[key] = self._value(next(events), events, here)
+        return result
+
+    def _scalar(self, event: yaml.ScalarEvent, path: Path_) -> Any:
+        try:
+            if event.tag is not None and event.tag != _STANDS_FOR_ITSELF:
+                return _of_tag(event.tag, event.value)
+            return _plain(event.value) if event.implicit == (True, False) else str(event.value)
+        except (yaml.YAMLError, ValueError) as error:
+            self._problem("RNK1001E", event, path, reason=str(error).splitlines()[0])
+            return None
+
+    def _problem(self, message_id: str, event: yaml.Event, path: Path_, **facts: object) -> None:
+        self.problems.append(Problem(message_id, self.file, *_place(event), ".".join(map(str, path)), facts))
 
 
-def _scalar(constructor: yaml.constructor.SafeConstructor, node: yaml.Node) -> Any:
+def _place(event: yaml.Event) -> tuple[int, int]:
+    mark = event.start_mark
+    assert mark is not None  # noqa: S101 - a parsed event always has its mark
+    return mark.line + 1, mark.column + 1
+
+
+@lru_cache(20_000)
+def _plain(text: str) -> Any:
+    """The value of a text that stands without quotes and tag; always immutable, so that it can be shared."""
+    return _of_tag(_RESOLVER.resolve(yaml.ScalarNode, text, (True, False)), text)
+
+
+def _of_tag(tag: str, text: str) -> Any:
     """Plain YAML scalars, except that dates stay text and numbers with a leading zero stay text (codes, not octal)."""
-    text = str(node.value)
-    if node.tag == "tag:yaml.org,2002:timestamp":
+    if tag == "tag:yaml.org,2002:timestamp":
         return text
-    if node.tag == "tag:yaml.org,2002:int" and ((text.lstrip("+-")[:1] == "0" and text.lstrip("+-") != "0") or ":" in text):
+    if tag == "tag:yaml.org,2002:int" and ((text.lstrip("+-")[:1] == "0" and text.lstrip("+-") != "0") or ":" in text):
         return text
-    if node.tag == "tag:yaml.org,2002:float" and ":" in text:
+    if tag == "tag:yaml.org,2002:float" and ":" in text:
         return text
-    return constructor.construct_object(node, deep=True)
+    return yaml.constructor.SafeConstructor().construct_object(yaml.ScalarNode(tag, text), deep=True)
 
 
 def parse(document: Document, model: type[ModelT], *, at: Path_ = ()) -> ModelT:
