@@ -34,9 +34,9 @@ _LEAST_ALARM_SECONDS: Final = 0.001
 
 
 class Committing(Settling, Protocol):
-    """The group commit, as dispatch uses it. What is given to it first is done first."""
+    """The group commit, as dispatch uses it. Of what is given to it in one breath, settlements are done before claims."""
 
-    async def claim(self, wanted: Wanted) -> Sequence[ClaimedEvent]:
+    def claim(self, wanted: Wanted) -> Awaitable[Sequence[ClaimedEvent]]:
         """Claim what is due."""
         ...
 

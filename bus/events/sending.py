@@ -37,7 +37,7 @@ _SECOND_US: Final = 1_000_000
 class Settling(Protocol):
     """The group commit, as sends use it."""
 
-    async def settle(self, settlement: Settlement) -> DeliveryState | None:
+    def settle(self, settlement: Settlement) -> Awaitable[DeliveryState | None]:
         """Book how an attempt ended; None: its claim had ended."""
         ...
 

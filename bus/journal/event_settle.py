@@ -40,6 +40,7 @@ _OWN: Final = (deliveries.c.tenant == bindparam("of_tenant"), deliveries.c.seria
 _ENDED: Final = {"owner": None, "lease_until_us": None, "claimable_at_us": None, "armed_at_us": None}
 _FINISHED: Final = update(deliveries).where(*_OWN).values(finished_at_us=bindparam("now_us"), **_ENDED)
 _DELIVERED: Final = _FINISHED.values(state=literal_column("'delivered'"), taken_in=_ONE, out=_ONE)
+_FILTERED: Final = _FINISHED.values(state=literal_column("'delivered'"), taken_in=_ONE, filtered=_ONE)
 _EXPIRED: Final = _FINISHED.values(state=literal_column("'expired'"), last_error=bindparam("error"))
 
 
@@ -57,7 +58,7 @@ def settle_events(transaction: Transaction, settlements: Sequence[Settlement]) -
             answers.append(_as_before(row, settlement))
             continue
         answers.append(settlement.state)
-        changes[row.tenant].append((_KINDS[settlement.state], settlement.delivery, _facts(row, settlement)))
+        changes[row.tenant].append((_kind(settlement), settlement.delivery, _facts(row, settlement)))
         if settlement.state in (DeliveryState.DELIVERED, DeliveryState.EXPIRED):
             finished[settlement.state].append((row, settlement))
         else:
@@ -88,9 +89,15 @@ def _rows(transaction: Transaction, settlements: Sequence[Settlement]) -> dict[s
     }
 
 
+def _kind(settlement: Settlement) -> EntryKind:
+    """What the entry says: handed back without an attempt is no failed one."""
+    handed_back = settlement.state is DeliveryState.DUE and not settlement.counts_attempt
+    return EntryKind.UNCLAIMED if handed_back else _KINDS[settlement.state]
+
+
 def _facts(row: AnyRow, settlement: Settlement) -> dict[str, object]:
     if settlement.state is DeliveryState.DELIVERED:
-        return {"out": 1}
+        return {"filtered": 1} if settlement.filtered else {"out": 1}
     facts: dict[str, object] = {"attempts": row.attempts + settlement.counts_attempt, "error": settlement.error}
     if settlement.state is DeliveryState.DUE:
         facts["due_at_us"] = settlement.due_at_us
@@ -116,11 +123,14 @@ def give_up(transaction: Transaction, row: AnyRow, ended: dict[str, Any], facts:
 
 def _finish(transaction: Transaction, finished: dict[DeliveryState, list[tuple[AnyRow, Settlement]]]) -> None:
     connection = transaction.connection
-    for state, statement in ((DeliveryState.DELIVERED, _DELIVERED), (DeliveryState.EXPIRED, _EXPIRED)):
-        own = finished.get(state)
+    delivered = finished.get(DeliveryState.DELIVERED, [])
+    for statement, own, more in (
+        (_DELIVERED, [row for row, settlement in delivered if not settlement.filtered], {}),
+        (_FILTERED, [row for row, settlement in delivered if settlement.filtered], {}),
+        (_EXPIRED, [row for row, _ in finished.get(DeliveryState.EXPIRED, [])], {"error": "expired"}),
+    ):
         if own:
-            error = {} if state is DeliveryState.DELIVERED else {"error": "expired"}
-            keys = [{"of_tenant": row.tenant, "of_serial": row.serial, "now_us": transaction.now_us, **error} for row, _ in own]
+            keys = [{"of_tenant": row.tenant, "of_serial": row.serial, "now_us": transaction.now_us, **more} for row in own]
             connection.execute(statement, keys)
     rows = [row for own in finished.values() for row, _ in own]
     if rows:

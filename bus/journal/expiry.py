@@ -43,6 +43,7 @@ _EXPIRED: Final = (
         state=literal_column(f"'{DeliveryState.EXPIRED.value}'"),
         fence=deliveries.c.fence + 1,
         finished_at_us=_NOW,
+        last_error=literal_column("'expired'"),
         owner=None,
         lease_until_us=None,
         claimable_at_us=None,
