@@ -1,20 +1,22 @@
 """The node's HTTP faces: what monitoring asks on loopback, and what the command line asks over the site's private socket.
 
-Owns: routes. `/healthz`, `/readyz` and `/metrics` show no personal data and need no sign-in on loopback. Operations are served on a Unix
-socket that only the node's own user may open; never over TCP.
+Owns: routes. `/healthz`, `/readyz` and `/metrics` show no personal data and need no sign-in on loopback; beyond it, a token. Operations
+are served on a Unix socket that only the node's own user may open; never over TCP.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, Final, get_type_hints
+from pathlib import Path
+from typing import Annotated, Any, Final, get_type_hints
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from bus.api.sign_in import TokenFile
 from bus.errors import OperationRefused, told_of
 from bus.operations import Operations
 from contracts.errors import RenkeiError
@@ -40,12 +42,20 @@ DEEDS: Final = frozenset(
 """The operations that may be asked for by name."""
 
 
-def monitoring_app(metrics: Callable[[], bytes], problems: Callable[[], list[str]]) -> FastAPI:
+def monitoring_app(metrics: Callable[[], bytes], problems: Callable[[], list[str]], token: Path | None = None) -> FastAPI:
     """`/metrics` (503 while the journal cannot be read), `/healthz` (the process answers) and `/readyz` (503 with the reasons while
-    `problems` names any)."""
+    `problems` names any). With `token`, a file, the first and the last ask for `Authorization: Bearer` with its content (else 401);
+    `/healthz` tells nothing and asks for nothing, so that whatever restarts or balances nodes needs no secret."""
     app = FastAPI(title="Renkei monitoring", openapi_url=None)
+    known = TokenFile(token) if token is not None else None
 
-    @app.get("/metrics")
+    def signed_in(authorization: Annotated[str | None, Header()] = None) -> None:
+        if known is not None and not known.lets_in(authorization):
+            raise HTTPException(401, "a bearer token is needed", {"WWW-Authenticate": 'Bearer realm="renkei monitoring"'})
+
+    guarded = [Depends(signed_in)]
+
+    @app.get("/metrics", dependencies=guarded)
     async def scrape() -> Response:
         try:
             return Response(await run_in_threadpool(metrics), media_type=CONTENT_TYPE)
@@ -56,7 +66,7 @@ def monitoring_app(metrics: Callable[[], bytes], problems: Callable[[], list[str
     async def health() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/readyz")
+    @app.get("/readyz", dependencies=guarded)
     async def readiness() -> JSONResponse:
         found = await run_in_threadpool(problems)
         return JSONResponse({"ready": not found, "problems": found}, status_code=503 if found else 200)
