@@ -246,7 +246,8 @@ class Client:
         return Subscribed(Lender(self._sender, subscription), most=most, lease_seconds=lease_seconds, wait_seconds=wait_seconds)
 
     def events(self, subscription: str, *, last_event_id: int | None = None, silence_seconds: float = 60.0) -> AsyncIterator[Event]:
-        """The subscription's events as a stream, for ever; reconnects by itself. There is one reader per subscription at a time.
+        """The subscription's events as a stream, for ever; reconnects by itself. There is one reader per subscription at a time:
+        the bus ends the stream of an earlier one, so start no second.
 
         Keep `event.number` with its effect and give the last one as `last_event_id` when you start again: whatever came after it comes
         again, and nothing is lost. See `renkei_client.streaming.stream`.

@@ -11,7 +11,6 @@
     ├── NoReplyYet          a request was taken, and no reply came in time; `message` is there to ask for it later
     ├── Expired             a request ended without a reply in its time
     ├── StaleDelivery       the lease of a delivery had ended: it is delivered again, or was already settled
-    ├── Superseded          another reader took over the stream of this subscription
     ├── UploadFailed        the bus could not take in an uploaded file
     └── WebhookRefused      a webhook is not the bus's, or too old
 
@@ -100,10 +99,6 @@ class StaleDelivery(RenkeiClientError):
     def __init__(self, delivery: str) -> None:
         super().__init__(f"{delivery} is no longer lent to this reader")
         self.delivery = delivery
-
-
-class Superseded(RenkeiClientError):
-    """Another reader took over the stream of this subscription; there is one at a time."""
 
 
 class UploadFailed(RenkeiClientError):

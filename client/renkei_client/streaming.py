@@ -14,7 +14,7 @@ from typing import Final
 
 import httpx
 
-from renkei_client.errors import Superseded, Unavailable, refusal
+from renkei_client.errors import Unavailable, refusal
 from renkei_client.event import Event
 from renkei_client.sending import PASSING, Sender, pause_seconds, retry_after, told
 
@@ -25,11 +25,11 @@ _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
 
 @dataclass
 class Block:
-    """One dispatched block of a stream: its fields, joined as the standard says."""
+    """One block of a stream, its fields joined as the standard says. `data` is None when it only names a place: `id`."""
 
     id: str | None = None
     event: str = ""
-    data: str = ""
+    data: str | None = None
 
 
 @dataclass
@@ -42,6 +42,7 @@ class Reader:
     _id: str | None = None
     _event: str = ""
     _data: list[str] = field(default_factory=list)
+    _named: bool = False
 
     def feed(self, part: bytes) -> list[Block]:
         """The blocks that are complete with `part`.
@@ -65,8 +66,9 @@ class Reader:
 
     def _line(self, line: str) -> Block | None:
         if not line:
-            block = Block(self._id, self._event, "\n".join(self._data)) if self._data else None
-            self._event, self._data = "", []
+            data = "\n".join(self._data) if self._data else None
+            block = Block(self._id, self._event, data) if self._data or self._named else None
+            self._event, self._data, self._named = "", [], False
             return block
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
@@ -75,7 +77,7 @@ class Reader:
         elif name == "event":
             self._event = value
         elif name == "id" and "\0" not in value:
-            self._id = value
+            self._id, self._named = value, True
         elif name == "retry" and value.isascii() and value.isdecimal():
             self.retry_seconds = int(value) / 1000
         return None
@@ -108,9 +110,9 @@ async def stream(sender: Sender, subscription: str, last_event_id: int | None, s
                     async for part in response.aiter_bytes():
                         reached, tries = loop.time(), 0
                         for block in reader.feed(part):
-                            event = _event(block)
-                            yield event
-                            handled = event.number
+                            if block.data is not None:
+                                yield Event.of_json(json.loads(block.data))
+                            handled = _place(block, handled)
             trouble = f"HTTP {response.status_code}"
         except httpx.TransportError as error:
             trouble = f"{type(error).__name__}: {error}"
@@ -133,7 +135,6 @@ def _may_pass(response: httpx.Response) -> float | None:
     return retry_after(response)
 
 
-def _event(block: Block) -> Event:
-    if block.event == "superseded":
-        raise Superseded("another reader took over the stream of this subscription")
-    return Event.of_json(json.loads(block.data))
+def _place(block: Block, handled: int | None) -> int | None:
+    """Where a reader is that has handled this block."""
+    return int(block.id) if block.id is not None and block.id.isascii() and block.id.isdecimal() else handled

@@ -41,7 +41,12 @@ def _block(number: int) -> bytes:
 
 
 async def test_a_stream_goes_on_after_what_was_handled() -> None:
-    streams: list[list[bytes]] = [[b": hello\n\n", _block(1), _block(2)], [_block(2)[:20]], [_block(2), _block(3)]]
+    streams: list[list[bytes]] = [
+        [b"retry: 10\nid: 0\n\n:\n\n"],
+        [_block(1) + _block(2)],
+        [_block(2)[:20]],
+        [_block(2), _block(3)],
+    ]
     asked = []
 
     async def bus(request: httpx.Request) -> httpx.Response:
@@ -62,7 +67,7 @@ async def test_a_stream_goes_on_after_what_was_handled() -> None:
             if event.number == 3:
                 break
     assert seen == [1, 2, 2, 3]
-    assert asked == [None, "2", "2"]
+    assert asked == [None, "0", "2", "2"]
 
 
 async def test_a_stream_that_is_refused_or_never_comes() -> None:
@@ -82,7 +87,12 @@ def test_a_stream_reads_alike_however_it_is_cut(cuts: list[int]) -> None:
     reader = Reader()
     places = [0, *sorted(cuts), len(STREAM)]
     blocks = [block for first, last in pairwise(places) for block in reader.feed(STREAM[first:last])]
-    assert [(block.id, block.event, block.data) for block in blocks] == [("1", "", "a\nb\u2028c"), ("1", "", ""), ("2", "x", "y")]
+    assert [(block.id, block.event, block.data) for block in blocks] == [
+        ("1", "", "a\nb\u2028c"),
+        ("1", "", ""),
+        ("2", "x", "y"),
+        ("3", "", None),
+    ]
     assert reader.retry_seconds == 1.5
 
 
