@@ -25,14 +25,11 @@ keep() {
     fi
 }
 
-random_bytes() { dd if=/dev/urandom bs="$1" count=1 2>/dev/null; }
-random_text() { random_bytes 32 | od -A n -v -t x1 | tr -d ' \n'; }
+random_text() { dd if=/dev/urandom bs=32 count=1 2>/dev/null | od -A n -v -t x1 | tr -d ' \n'; }
 
 for name in postgres_password rabbitmq_password metrics_token grafana_password grafana_secret_key; do
     random_text | keep "$name"
 done
-# Keyed hashes of personal identifiers hang on this one for ever: keep a copy of it in a safe.
-random_bytes 32 | keep hash_key
 { printf 'default_pass = ' && cat secrets/rabbitmq_password && echo; } | keep rabbitmq_password.conf
 # Prometheus reads the same token as a user of its own, so this copy is kept by the folder alone, which only its owner may enter.
 keep prometheus_token <secrets/metrics_token

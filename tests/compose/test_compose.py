@@ -109,16 +109,16 @@ def test_no_secret_stands_in_the_files() -> None:
         assert not re.search(r"^\s*default_pass\b|\bpassword:", text, re.MULTILINE), file
 
 
-def test_the_nodes_differ_in_name_and_private_place_and_share_the_rest() -> None:
+def test_the_nodes_differ_in_name_and_scratch_space_and_share_the_rest() -> None:
     names = [environment(name)["RENKEI_NODE"] for name in nodes()]
     assert len(names) == len(set(names)) == 2
     for name in names:
         Site.model_validate({"site": "a", "node": name, "tenants": ["a"]})
-    private = str(Path(in_container(site()["journal"]["file"])).parent)
+    scratch = str(Path(in_container(site()["batch"]["work_folder"])).parent)
     for one, other in combinations(nodes(), 2):
         first, second = ({mount.target: mount.source for mount in mounts(name)} for name in (one, other))
         assert set(first) == set(second)
-        assert {target for target in first if first[target] != second[target]} == {private}
+        assert {target for target in first if first[target] != second[target]} == {scratch}
         assert secrets_of(one) == secrets_of(other)
         assert services()[one]["user"] == services()[other]["user"]
 
