@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.compatibility import Side, compare
+from contracts.compatibility_proof import newly_refused
 from contracts.event_record import EventReader
 from contracts.model import Contract, ContractField
 from contracts.record_validator import RecordValidator
@@ -141,6 +142,58 @@ def test_between_any_two_contracts(old: Contract, new: Contract, seed: int) -> N
 def test_between_versions_of_the_library(name: str, seed: int) -> None:
     contract = LIBRARY.contract(name)
     assert counterexample(contract, edited(contract, random.Random(seed)), seed) == ""
+
+
+FIELDS: list[dict[str, Any]] = [
+    *({"type": kind, "length": length} for kind in ("X", "N", "M") for length in (2, 5)),
+    *({"type": kind, "length": length} for kind in ("9", "S9") for length in (2, 4)),
+    {"type": "X", "length": 4, "exact": True},
+    {"type": "9", "length": 4, "exact": True},
+    {"type": "N", "length": 5, "severity": {"type": "warn"}},
+    {"type": "9", "length": 5, "severity": {"type": "warn"}},
+    {"type": "9", "length": 4, "severity": {"length": "warn"}},
+    *({"type": "9V", "digits": digits} for digits in ((3, 0), (4, 2), (5, 2), (4, 3), (0, 2))),
+    {"type": "YEAR"},
+    {"type": "YEAR", "dates": {"open": False}, "minimum": "1900"},
+    {"type": "YEAR", "minimum": "1900", "maximum": "2100"},
+    *({"type": "DATE", "dates": {name: allowed}} for name in ("open", "unknown_parts", "feb_29") for allowed in (False, True)),
+    {"type": "DATE", "maximum": "2026-11-20"},
+    {"type": "DATE", "dates": {"open": False}, "maximum": "2026-11-20"},
+    {"type": "DATE", "severity": {"type": "warn"}, "maximum": "2026-11-20"},
+    {"type": "TIME"},
+    {"type": "TIME", "minimum": "12:30"},
+    {"type": "9", "length": 5, "minimum": "5", "maximum": "123"},
+    {"type": "9", "length": 5, "minimum": "5", "maximum": "123", "severity": {"type": "warn"}},
+    {"type": "S9", "length": 5, "minimum": "5", "maximum": "123"},
+    {"type": "9V", "digits": (5, 2), "minimum": "5", "maximum": "123"},
+    {"type": "9V", "digits": (2, 1), "minimum": "5", "maximum": "12", "severity": {"type": "warn"}},
+    {"type": "X", "length": 5, "minimum": "5"},
+    {"type": "M", "length": 10, "minimum": "5"},
+    {"type": "X", "length": 10, "minimum": "2026-11-20", "maximum": "5"},
+]
+
+
+def test_between_fields_of_every_two_types() -> None:
+    """Every pair of these: what is proven to refuse nothing refuses no value of the other that is good."""
+    chance = random.Random(0)
+    made = [one_field(said) for said in FIELDS]
+    good = [good_values(contract.fields[0], contract, chance) for contract in made]
+    readers = [EventReader(contract) for contract in made]
+    proven = 0
+    for one, values in zip(made, good, strict=True):
+        for two, reader in zip(made, readers, strict=True):
+            if newly_refused(one, two, "a"):
+                continue
+            proven += one is not two
+            refused = [value for value in values if any(each.severity == "reject" for each in reader.check({"a": value}))]
+            assert refused == [], f"{one.fields[0]} to {two.fields[0]}"
+    assert proven > 100
+
+
+def one_field(said: dict[str, Any]) -> Contract:
+    follows = {"document": "", "version": "", "status": "provisional"}
+    field = {"name": "a", "label": "", **said}
+    return Contract.model_validate({"contract": "one@1.0", "title": WORDS, "follows": follows, "key": ["a"], "fields": [field]})
 
 
 def test_the_edits_and_records_that_prove_it_are_of_every_kind() -> None:
