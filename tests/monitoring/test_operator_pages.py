@@ -10,14 +10,37 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 
+from adapters.amqp.settings import AmqpSettings
 from adapters.files.settings import SinkSettings, SourceSettings
-from bus.site import Batch, Endpoint, Interface, Listen, Rejects, Retry, Site, Subscription, System, Tenant
+from adapters.webhook.settings import WebhookSettings
+from bus.site import (
+    Api,
+    ApiKey,
+    Batch,
+    Breaker,
+    BrokerAt,
+    Endpoint,
+    EventRules,
+    Interface,
+    Journal,
+    Limits,
+    Listen,
+    Payloads,
+    Rejects,
+    Retry,
+    Site,
+    Subscription,
+    System,
+    Tenant,
+)
 from monitoring.alert_rules import RULES
 from monitoring.metrics import Metrics, Waiting
 
 PAGES = Path(__file__).parents[2] / "docs" / "operator"
 MODELS: list[type[BaseModel]] = [
-    Site, Listen, Batch, Tenant, System, Endpoint, Interface, Rejects, Subscription, Retry, SourceSettings, SinkSettings,
+    Site, Listen, Api, Journal, BrokerAt, Payloads, Batch,
+    Tenant, System, ApiKey, Endpoint, Limits, Breaker, Interface, EventRules, Rejects, Subscription, Retry,
+    SourceSettings, SinkSettings, WebhookSettings, AmqpSettings,
 ]  # fmt: skip
 
 
@@ -62,6 +85,6 @@ def test_every_alert_stands_in_the_table(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["site.md", "site.ja.md"])
 def test_every_key_is_explained(name: str) -> None:
-    said = set(re.findall(r"`([a-z_]+)`", page(name)))
+    said = set(re.findall(r"`([a-z0-9_]+)`", page(name)))
     missing = {f"{model.__name__}.{key}" for model in MODELS for key in model.model_fields if key not in said}
     assert not missing
