@@ -229,7 +229,7 @@ class Client:
         max: int = 100,  # noqa: A002 - as the bus calls it
         wait_seconds: float = 0.0,
         *,
-        lease_seconds: float = 60.0,
+        lease_seconds: int = 60,
     ) -> list[Delivery]:
         """Up to `max` (1 to 1000) events that are due, lent for `lease_seconds` (1 to 3600); when there is none, one is waited for up to
         `wait_seconds` (0 to 60). Acknowledge each when it is done: what is not comes again.
@@ -239,7 +239,7 @@ class Client:
         """
         return await Lender(self._sender, subscription).pull(most=max, lease_seconds=lease_seconds, wait_seconds=wait_seconds)
 
-    def subscribe(self, subscription: str, *, most: int = 20, lease_seconds: float = 60.0, wait_seconds: float = 30.0) -> Subscribed:
+    def subscribe(self, subscription: str, *, most: int = 20, lease_seconds: int = 60, wait_seconds: float = 30.0) -> Subscribed:
         """The subscription's deliveries, for ever: `async with client.subscribe("...") as deliveries: async for delivery in deliveries:`.
         Each is acknowledged when the body of the loop has ended without an error. See `Subscribed`.
         """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ from renkei_client.sending import Call, Sender
 
 _LOG: Final = logging.getLogger("renkei_client")
 _JSON: Final[Mapping[str, str]] = {"content-type": "application/json"}
+_UNFIT: Final = re.compile("[^A-Za-z0-9_.:-]")
+"""What the bus takes in no reason: it is a code, not text."""
+_LONGEST_REASON: Final = 60
 _LEAVING_SECONDS: Final = 5.0
 """So long a reader that ends tries to hand back what it did not handle; after that its lease simply runs out."""
 
@@ -53,7 +57,7 @@ class Delivery:
         await self._lender.one("nack", self, _said(reason, retry_after_seconds, give_up))
         self.settled = True
 
-    async def renew(self, lease_seconds: float = 60.0) -> None:
+    async def renew(self, lease_seconds: int = 60) -> None:
         """Keep it for `lease_seconds` from now.
 
         Raises:
@@ -69,7 +73,7 @@ class Lender:
         self._sender = sender
         self._subscription = subscription
 
-    async def pull(self, *, most: int, lease_seconds: float, wait_seconds: float) -> list[Delivery]:
+    async def pull(self, *, most: int, lease_seconds: int, wait_seconds: float) -> list[Delivery]:
         """Up to `most` events that are due, in order."""
         asked = {"max": most, "lease_seconds": lease_seconds, "wait_seconds": wait_seconds}
         answer = await self._ask("pull", asked, wait_seconds=wait_seconds)
@@ -112,11 +116,12 @@ class Subscribed:
     are prolonged while the body works, of what waits behind it, too.
     """
 
-    def __init__(self, lender: Lender, *, most: int, lease_seconds: float, wait_seconds: float) -> None:
+    def __init__(self, lender: Lender, *, most: int, lease_seconds: int, wait_seconds: float) -> None:
         self._lender = lender
         self._most = most
         self._lease_seconds = lease_seconds
         self._wait_seconds = wait_seconds
+        self._renew_after_seconds = lease_seconds / 3
         self._waiting: deque[Delivery] = deque()
         self._current: Delivery | None = None
         self._renewing: asyncio.Task[None] | None = None
@@ -177,7 +182,7 @@ class Subscribed:
     async def _renew(self) -> None:
         """Prolong what is lent, three times per lease."""
         while True:
-            await asyncio.sleep(self._lease_seconds / 3)
+            await asyncio.sleep(self._renew_after_seconds)
             held = [each for each in (self._current, *self._waiting) if each is not None and not each.settled]
             if not held:
                 continue
@@ -193,7 +198,7 @@ class Subscribed:
 def _said(reason: str, retry_after_seconds: float | None, give_up: bool) -> dict[str, Any]:
     said: dict[str, Any] = {}
     if reason:
-        said["reason"] = reason
+        said["reason"] = _UNFIT.sub("_", reason)[:_LONGEST_REASON]
     if retry_after_seconds is not None:
         said["retry_after_seconds"] = retry_after_seconds
     if give_up:

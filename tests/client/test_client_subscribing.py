@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from renkei_client import Client, Delivery, Refused, StaleDelivery
+from renkei_client import Client, Delivery, Refused, StaleDelivery, Subscribed
 
 DATA = {"resident_id": "0000000012"}
 
@@ -57,13 +57,13 @@ async def test_pull_and_settle_each() -> None:
     async with bus.client() as client:
         first, second, third = await client.pull("tax", 10)
         await first.ack()
-        await second.nack("database_down", retry_after_seconds=0)
+        await second.nack("database down!", retry_after_seconds=0)
         await third.nack("no_such_person", give_up=True)
         await third.renew(120)
     assert (first.event.delivery, first.number, first.event.number, dict(first.event.data)) == ("332020-d1", 1, 1, DATA)
     assert bus.told == [
         ("ack", {"delivery": "332020-d1", "fence": 3}),
-        ("nack", {"delivery": "332020-d2", "fence": 3, "reason": "database_down", "retry_after_seconds": 0}),
+        ("nack", {"delivery": "332020-d2", "fence": 3, "reason": "database_down_", "retry_after_seconds": 0}),
         ("nack", {"delivery": "332020-d3", "fence": 3, "reason": "no_such_person", "give_up": True}),
         ("renew", {"delivery": "332020-d3", "fence": 3}),
     ]
@@ -126,9 +126,15 @@ async def test_what_the_body_settled_itself_is_left_alone() -> None:
     assert (bus.said("nack"), bus.said("ack")) == (["332020-d1"], ["332020-d2"])
 
 
+def _hasty(client: Client) -> Subscribed:
+    subscribed = client.subscribe("tax")
+    subscribed._renew_after_seconds = 0.02
+    return subscribed
+
+
 async def test_leases_are_prolonged_while_the_body_works() -> None:
     bus = Lending(3)
-    async with bus.client() as client, client.subscribe("tax", lease_seconds=0.06) as deliveries:
+    async with bus.client() as client, _hasty(client) as deliveries:
         async for _ in deliveries:
             await asyncio.wait_for(bus.renewed.wait(), 5)
             break
@@ -138,7 +144,7 @@ async def test_leases_are_prolonged_while_the_body_works() -> None:
 async def test_what_another_reader_has_by_now_is_not_handled() -> None:
     bus = Lending(3, stale={"332020-d2"})
     seen: list[Delivery] = []
-    async with bus.client() as client, client.subscribe("tax", lease_seconds=0.06) as deliveries:
+    async with bus.client() as client, _hasty(client) as deliveries:
         async for delivery in deliveries:
             seen.append(delivery)
             await asyncio.wait_for(bus.renewed.wait(), 5)
