@@ -72,7 +72,11 @@ class EventMetrics:
         )
         self._refusals = Counters(page, "renkei_overload_refusals_total", "Requests turned away because of load.", "reason")
         self._breaker = Gauges(
-            page, "renkei_breaker_open", "1 while an endpoint is left alone because it failed. No series: never yet.", "tenant", "endpoint"
+            page,
+            "renkei_breaker_open",
+            "1 while an endpoint is left alone because it kept failing. No series: it is not.",
+            "tenant",
+            "endpoint",
         )
         self._broker = Gauges(page, "renkei_broker_connected", "1 while the node is connected to its broker. No series: none is used.")
         self._publish = Distribution(
@@ -122,8 +126,11 @@ class EventMetrics:
         self._group.observe(size)
 
     def set_breaker(self, tenant: str, endpoint: str, *, is_open: bool) -> None:
-        """Whether an endpoint is left alone because it kept failing. Its series exists from the first time that it is."""
-        self._breaker.set((tenant, endpoint), float(is_open), only_if_shown=not is_open)
+        """Whether an endpoint is left alone because it kept failing. In a large site, only those that are have a series."""
+        if is_open:
+            self._breaker.set((tenant, endpoint), 1)
+        else:
+            self._breaker.rest((tenant, endpoint))
 
     def overload_refused(self, reason: str) -> None:
         """A request was answered 429 or 503 because of load. `reason` comes from a closed list of the caller's."""

@@ -96,7 +96,7 @@ class Metrics(EventMetrics):
             "renkei_batch_last_failure_timestamp_seconds", "When the last batch ended abnormally. 0 or no series: never.", *flow
         )
         self._late = gauges(
-            "renkei_batch_late", "1 while an expected batch is not delivered and its window has ended. No series: never yet.", *flow
+            "renkei_batch_late", "1 while an expected batch is not delivered and its window has ended. No series: it is not late.", *flow
         )
         self._deliveries = gauges(
             "renkei_deliveries", "Unfinished deliveries by state. No series: none.", "tenant", "subscription", "state"
@@ -126,7 +126,10 @@ class Metrics(EventMetrics):
             self._stage.declare(stage)
         self._window.set((tenant, interface), window_seconds)
         self._success.set((tenant, interface), last_success_seconds)
-        self._failure.set((tenant, interface), last_failure_seconds, only_if_shown=not last_failure_seconds)
+        if last_failure_seconds:
+            self._failure.set((tenant, interface), last_failure_seconds)
+        else:
+            self._failure.rest((tenant, interface))
         self.set_late(tenant, interface, False)
 
     def declare_subscription(self, tenant: str, subscription: str) -> None:
@@ -176,8 +179,11 @@ class Metrics(EventMetrics):
     # --- what is read at scrape time
 
     def set_late(self, tenant: str, interface: str, late: bool) -> None:
-        """Whether an expected batch is not done although its window has ended."""
-        self._late.set((tenant, interface), float(late), only_if_shown=not late)
+        """Whether an expected batch is not done although its window has ended. In a large site, only what is late has a series."""
+        if late:
+            self._late.set((tenant, interface), 1)
+        else:
+            self._late.rest((tenant, interface))
 
     def set_waiting(self, rows: Iterable[Waiting]) -> None:
         """Replace what is known of unfinished deliveries; whatever is not in `rows` is finished. Beyond `NAMED_WAITING` subscriptions the

@@ -178,18 +178,26 @@ class Gauges(_Family):
         """Series that there is no room for."""
         return len(self._left_out)
 
-    def set(self, values: Labels, value: float, *, only_if_shown: bool = False) -> None:
-        """Show this value. Without room: not at all; `only_if_shown`: only if there is a series already, or plenty of room."""
+    def set(self, values: Labels, value: float) -> None:
+        """Show this value; without room, not at all."""
         cell = self._cells.get(values)
         if cell is None:
             with self._page.lock:
-                if only_if_shown and not self._page.plenty:
-                    return
                 if values not in self._cells and not self._page.take():
                     self._left_out.add(values)
                     return
                 cell = self._cells.setdefault(values, _Cell(self._line(values)))
         cell.value = float(value)
+
+    def rest(self, values: Labels) -> None:
+        """There is nothing to see: 0 while there is plenty of room, no series otherwise."""
+        if self._page.plenty:
+            self.set(values, 0)
+            return
+        with self._page.lock:
+            self._left_out.discard(values)
+            if self._cells.pop(values, None) is not None:
+                self._page.give_back(1)
 
     def replace(self, values: Mapping[Labels, float]) -> None:
         """Show these and no others."""

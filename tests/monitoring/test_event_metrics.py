@@ -111,6 +111,23 @@ def test_seventeen_hundred_tenants_stay_below_the_ceiling_without_using_it() -> 
     assert metrics.series < 50_000
 
 
+def test_in_a_large_site_only_trouble_has_a_series() -> None:
+    metrics = busy_site()
+    before = metrics.series
+    late = {"tenant": "001699", "interface": "tax"}
+    metrics.set_late("001699", "tax", False)
+    metrics.set_breaker("001699", "tax_in", is_open=False)
+    assert metrics.series == before
+    metrics.set_late("001699", "tax", True)
+    metrics.set_breaker("001699", "tax_in", is_open=True)
+    assert value(metrics, "renkei_batch_late", **late) == 1
+    assert metrics.series == before + 2
+    metrics.set_late("001699", "tax", False)
+    metrics.set_breaker("001699", "tax_in", is_open=False)
+    assert value(metrics, "renkei_batch_late", **late) is None
+    assert metrics.series == before
+
+
 def test_the_page_of_a_large_site_is_written_quickly() -> None:
     metrics = busy_site()
     seconds = min(timeit.repeat(metrics.exposition, number=1, repeat=3))
