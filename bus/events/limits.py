@@ -12,7 +12,10 @@ from typing import Final
 from bus.site import Limits
 
 BURST_SECONDS: Final = 0.1
-"""A rate may be used up in bursts of so long: in any second pass at most 1.1 times `per_second` sends (and at least one)."""
+"""A rate may be used up in bursts of so long, and one send more: in any second pass at most 1.1 times `per_second` sends and one. It also
+makes up for timers that ring late."""
+_NOTHING: Final = 1e-6
+"""What sums of fractions may be wrong by."""
 _SETTLING: Final = 0.2
 """How much one send changes what is held to be the usual size."""
 
@@ -21,9 +24,9 @@ class TokenBucket:
     """A rate. Tokens flow in steadily up to a burst; taking more than there are makes a debt that time pays off, so that over a long
     time no more than the rate passes, whatever was taken at once."""
 
-    def __init__(self, per_second: float, monotonic: Callable[[], float], *, least_burst: float = 1.0) -> None:
+    def __init__(self, per_second: float, monotonic: Callable[[], float]) -> None:
         self.per_second = per_second
-        self._burst = max(per_second * BURST_SECONDS, least_burst)
+        self._burst = 1 + per_second * BURST_SECONDS
         self._monotonic = monotonic
         self._tokens = self._burst
         self._at = monotonic()
@@ -46,7 +49,7 @@ class TokenBucket:
     def wait_seconds(self, tokens: float) -> float:
         """How long until there are so many; 0 when there are."""
         lacking = min(tokens, self._burst) - self.tokens()
-        return max(0.0, lacking / self.per_second)
+        return lacking / self.per_second if lacking > _NOTHING else 0.0
 
 
 class EndpointLimits:
@@ -99,8 +102,9 @@ class EndpointLimits:
         if self._bytes is not None:
             # Places taken will want bytes, too; how many is not known before they are claimed, so the usual size stands for them.
             expected = self._usual_bytes * self._unsized
-            wait = max(wait, (expected + 1 - self._bytes.tokens()) / self._bytes.per_second)
-        return max(0.0, wait)
+            lacking = expected + 1 - self._bytes.tokens()
+            wait = max(wait, lacking / self._bytes.per_second if lacking > _NOTHING else 0.0)
+        return wait
 
     @property
     def full(self) -> bool:
