@@ -67,11 +67,18 @@ class Reporter:
         """Make the metrics of everything configured exist, with the last ends that an earlier run of the node saw."""
         receipts = self.journal.last_receipts()
         for code, loaded in self.site.tenants.items():
+            events = {interface.id for interface in loaded.tenant.interfaces if interface.kind == "event"}
             for interface in loaded.tenant.interfaces:
+                if interface.id in events:
+                    self.metrics.declare_events(code, interface.id)
+                    continue
                 failures = (receipts.get((code, interface.id, how), 0) for how in (ReceiptOutcome.REFUSED, ReceiptOutcome.HELD))
                 self._resume_interface(code, interface, max(failures))
             for subscription in loaded.tenant.subscriptions:
-                self.metrics.declare_subscription(code, subscription.id)
+                if subscription.interface in events:
+                    self.metrics.declare_event_deliveries(code, subscription.id)
+                else:
+                    self.metrics.declare_subscription(code, subscription.id)
 
     def _resume_interface(self, tenant: str, interface: Interface, failed_us: int) -> None:
         hours = interface.window
