@@ -99,7 +99,8 @@ class Node:
             sources = await asyncio.to_thread(configured_sources, self.parts.site)
             watch = SourceWatch(sources, self.parts.intake, self.parts.reporter)
             owned = OwnedSources(watch, self.parts.journal, self.parts.name) if self.parts.site.site.journal.url else watch
-            self._start(owned.run())
+            if sources:
+                self._start(owned.run())
             for receiving in self.events.receive():
                 self._start(receiving)
         await asyncio.to_thread(self.parts.operations.submissions.resume)
