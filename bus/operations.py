@@ -20,9 +20,10 @@ from bus.batch.broken import read_lines
 from bus.batch.recipes import Recipes
 from bus.broker.hints import Hints
 from bus.errors import OperationRefused
+from bus.event import EventDraft
 from bus.intake_submitted import Submissions
-from bus.message import DeliveryState, MessageState, QuarantineEntry, QuarantineKind
-from bus.operations_shown import shown
+from bus.message import DeliveryState, Message, MessageState, QuarantineEntry, QuarantineKind
+from bus.operations_shown import event_shown, shown
 from bus.ports import AcceptJournal, Clock, OperateJournal, PayloadStore, QueryJournal
 from bus.routing import delivery_to, route
 from contracts.explain import reason
@@ -38,6 +39,10 @@ COUNTED: Final = 10_000
 
 class OperationsJournal(AcceptJournal, OperateJournal, QueryJournal, Protocol):
     """What operations need of the journal."""
+
+    def event(self, message_id: str) -> EventDraft:
+        """See `bus.event_ports.EventJournal`."""
+        ...
 
 
 @dataclass(slots=True)
@@ -115,7 +120,8 @@ class Operations:
         return [shown(message) for message in found]
 
     def trace(self, message: str) -> Json:
-        """One message end to end: `{"message", "receipts", "chunks", "deliveries", "quarantine", "entries"}`.
+        """One message end to end: `{"message", "event", "receipts", "chunks", "deliveries", "quarantine", "entries"}`. `event` holds the
+        attributes of an event; None for a file.
 
         Raises:
             NotFound: no such message.
@@ -127,12 +133,21 @@ class Operations:
         entries = [entry for subject in subjects for entry in self.journal.entries(tenant, subject=subject)]
         return {
             "message": shown(found),
+            "event": self._event(found),
             "receipts": shown(self.journal.receipts(message=message)),
             "chunks": shown(self.journal.chunks(message)),
             "deliveries": shown(deliveries),
             "quarantine": shown(self.journal.quarantine(message=message, state=None)),
             "entries": shown(sorted(entries, key=lambda entry: entry.sequence)),
         }
+
+    def _event(self, message: Message) -> Json | None:
+        """The attributes of an event; its subject only when the contract, which must be known still, speaks of no people."""
+        if message.kind != "event":
+            return None
+        registry, contract = self.recipes.registry, message.versions.contract
+        people = contract not in registry.names() or any(field.sensitivity != "none" for field in registry.contract(contract).fields)
+        return event_shown(self.journal.event(message.id), people)
 
     def deliveries(
         self,

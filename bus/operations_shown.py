@@ -8,6 +8,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, cast
 
+from bus.event import EventDraft
+from contracts.masking import HIDDEN
 from contracts.totals import Totals
 
 
@@ -24,3 +26,19 @@ def shown(thing: object) -> Any:
     if isinstance(thing, Sequence) and not isinstance(thing, str | bytes):
         return [shown(item) for item in cast("Sequence[object]", thing)]
     return thing
+
+
+def event_shown(event: EventDraft, personal: bool) -> dict[str, object]:
+    """The attributes of an event, without its data. The subject may name a person: with `personal` nothing of it is shown."""
+    attributes = event.attributes
+    subject = HIDDEN if personal and attributes.subject else attributes.subject
+    return {
+        "id": attributes.id,
+        "source": attributes.source,
+        "type": attributes.type,
+        "time": attributes.time,
+        "subject": subject,
+        "form": event.form,
+        "expires_at_us": event.expires_at_us,
+        "in_reply_to": event.in_reply_to,
+    }
