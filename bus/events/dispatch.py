@@ -185,11 +185,11 @@ class EventDispatcher:
 
     def _ask(self, stream: Stream) -> None:
         """Claim for it when it is its turn."""
-        if stream.claiming:
-            stream.again = True
-        else:
+        if stream.may_claim:
             self._turns.add(stream)
             self._plan_soon()
+        else:
+            stream.again = True
 
     def _has_room(self, gate: Gate) -> None:
         self._turns.unpark(gate)
@@ -219,10 +219,13 @@ class EventDispatcher:
             wanted[stream] = wanted.get(stream, 0) + 1
         for stream, count in wanted.items():
             self._turns.remove(stream)
-            stream.claim_begins()
+            if stream.claim_begins():
+                self._turns.add(stream)
             task = asyncio.get_running_loop().create_task(self._claim(stream, count))
             self._claims.add(task)
             task.add_done_callback(self._claims.discard)
+        if self._turns and self._slots.free:
+            self._plan_soon()
         for gate in self._turns.parked:
             self._set_alarm(gate)
 

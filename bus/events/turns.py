@@ -20,6 +20,8 @@ from bus.site import Limits
 
 MOST_CLAIMED: Final = 256
 """So many deliveries of one subscription are claimed at once at most."""
+MOST_CLAIMS: Final = 2
+"""So many claims of one subscription are on their way at once: while one is being committed, the next waits for its turn already."""
 _FIRST_GUESS: Final = 4
 
 
@@ -83,9 +85,12 @@ class Stream:
     gate: Gate
     told: int = 0
     """deliveries somebody told of since the last claim began"""
-    claiming: bool = False
+    claiming: int = 0
+    """claims on their way"""
+    hungry: bool = False
+    """the last claim gave all it asked for: there is more, in all likelihood"""
     again: bool = False
-    """something changed while a claim was on its way: ask once more"""
+    """something changed while claims were on their way: ask once more"""
     guess: int = _FIRST_GUESS
     """how many the next claim asks for; what one finds or does not find makes it grow or shrink"""
     begun: int = 0
@@ -98,18 +103,26 @@ class Stream:
         """How many the next claim asks for at most."""
         return min(max(self.guess, self.told), MOST_CLAIMED)
 
-    def claim_begins(self) -> None:
-        """A claim is on its way."""
-        self.claiming, self.again = True, False
+    @property
+    def may_claim(self) -> bool:
+        """Whether one more claim may go on its way."""
+        return self.claiming < MOST_CLAIMS
+
+    def claim_begins(self) -> bool:
+        """A claim is on its way. True: let the next one follow as soon as there is room."""
+        self.claiming += 1
+        self.again = False
         if self.told:
             self.told, self.watched = 0, self.begun
+        return self.hungry and self.may_claim
 
     def claim_ended(self, wanted: int, found: int) -> bool:
         """A claim of `wanted` gave `found`, which are begun already. True: ask again now."""
-        self.claiming = False
+        self.claiming -= 1
+        self.hungry = found == wanted
         if found:
             self.watched = self.begun
-        if found == wanted:
+        if self.hungry:
             self.guess = min(self.guess * 2, MOST_CLAIMED)
             return True
         self.guess = max(1, 2 * found)
@@ -119,8 +132,8 @@ class Stream:
         """The send of that number has ended. True: ask for what may have waited for it."""
         if number > self.watched:
             return False
-        self.again = self.again or self.claiming
-        return not self.claiming
+        self.again = self.again or not self.may_claim
+        return self.may_claim
 
 
 class Slots:

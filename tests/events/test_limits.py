@@ -241,7 +241,9 @@ def test_a_stream_asks_for_as_many_as_it_finds() -> None:
     stream.begun += 50
     assert stream.claim_ended(50, 50)
     assert stream.limit == 8
-    stream.claim_begins()
+    assert stream.claim_begins()  # there will be more: the next may follow before this one is back
+    assert not stream.claim_begins()
+    assert not stream.claim_ended(8, 0)
     assert not stream.claim_ended(8, 0)
     assert stream.limit == 1
 
@@ -251,10 +253,13 @@ def test_only_an_end_that_others_may_have_waited_for_asks_again() -> None:
     stream.begun = 3
     assert not stream.send_ended(1)  # nobody told of anything behind it
     stream.told = 1
-    stream.claim_begins()
-    assert not stream.send_ended(2)  # asked for when the claim is back
+    assert not stream.claim_begins()
+    assert stream.send_ended(1)
+    assert not stream.claim_begins()
+    assert not stream.send_ended(2)  # enough claims are on their way: asked for when the first is back
     assert stream.claim_ended(4, 0)
     stream.claim_begins()
+    assert not stream.claim_ended(1, 0)
     assert not stream.claim_ended(1, 0)
     assert stream.send_ended(3)
     stream.begun = 4
