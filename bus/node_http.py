@@ -95,7 +95,7 @@ class _Server(uvicorn.Server):
 @contextlib.asynccontextmanager
 async def _serving(app: Any, bound: socket.socket, **how: Any) -> AsyncIterator[None]:
     """Serve on a socket that listens already: whoever connects before the server runs waits in its queue."""
-    server = _Server(uvicorn.Config(app, log_config=None, log_level="error", access_log=False, lifespan="off", **how))
+    server = _Server(uvicorn.Config(app, log_config=None, log_level="error", access_log=False, lifespan="off", proxy_headers=False, server_header=False, **how))
     task = asyncio.create_task(server.serve(sockets=[bound]))
     try:
         yield
