@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import orjson
 
@@ -16,12 +15,13 @@ from bus.batch.recipes import Recipes
 from bus.errors import SiteInvalid
 from bus.events.render import Refused, Translating
 from contracts.event_record import EventReader
+from contracts.translate_record import RecordTranslator, TranslatedRecord
 
 
 class _Translation:
     """One translation. Made once, used from any thread."""
 
-    def __init__(self, translator: Any, reader: EventReader) -> None:
+    def __init__(self, translator: RecordTranslator, reader: EventReader) -> None:
         self._translator = translator
         self._reader = reader
 
@@ -29,8 +29,12 @@ class _Translation:
         """See `bus.events.render.Translating`."""
         return [self._told(found) for found in self._translator.apply([self._reader.read(one) for one in data])]
 
-    def _told(self, found: Any) -> bytes | Refused | None:
-        return orjson.dumps(found)
+    def _told(self, found: TranslatedRecord) -> bytes | Refused | None:
+        if found.outcome == "filtered":
+            return None
+        if found.outcome == "refused":
+            return Refused([f"{one.field}:{one.rule}" for one in found.violations])
+        return orjson.dumps(found.record)
 
 
 @dataclass(slots=True)
@@ -58,5 +62,4 @@ class SiteTranslations:
             raise SiteInvalid("RNK4020E", kind="translation", name=name, tenant=tenant)
         registry = self.recipes.registry
         source, target = registry.contract(found.from_), registry.contract(found.to)
-        from contracts.translate_record import RecordTranslator
         return _Translation(RecordTranslator(found, source, target), EventReader(source))

@@ -17,6 +17,8 @@ from bus.durable import sync
 from bus.journal.engines import WRITES, Engines, Synchronous
 
 _BUSY_SECONDS: Final = 10
+_CHECKPOINT_PAGES: Final = 8000
+"""About 32 MB of log before its pages go to their places, so that a flood of events is seldom held up by it."""
 
 
 def sqlite_engines(url: URL, synchronous: Synchronous) -> Engines:
@@ -45,6 +47,7 @@ def _on_connect(synchronous: Synchronous, connection: Any, _record: object) -> N
     for pragma in (
         f"busy_timeout={_BUSY_SECONDS * 1000}",
         "journal_mode=WAL",
+        f"wal_autocheckpoint={_CHECKPOINT_PAGES}",
         f"synchronous={synchronous}",
         "foreign_keys=ON",
         "trusted_schema=OFF",
