@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from bus.cli import bench, contract_commands, demo, generate, night, quarantine, show, site_commands
+from bus.cli import bench, contract_commands, demo, generate, keys, night, publish, quarantine, show, site_commands, subscribe
 from bus.cli.exits import ExitCode, of_error
 from bus.cli.language import chosen, known, speak
 from bus.cli.session import Session
@@ -51,9 +51,10 @@ def build() -> Any:
         # The first two are taken out of the arguments before; they stand here to be shown in the help.
         del lang, site, version
 
-    for part in (site_commands, demo, night, generate):
+    for part in (site_commands, demo, night, publish, subscribe, generate):
         part.add(app)
     app.add_typer(quarantine.commands(), name="quarantine")
+    app.add_typer(keys.commands(), name="keys")
     app.add_typer(contract_commands.commands(), name="contract")
     app.add_typer(bench.commands(), name="bench")
     return get_command(app)

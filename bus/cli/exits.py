@@ -39,6 +39,10 @@ class WrongOption(RenkeiError):
     """The value of an option cannot be used; nothing was done."""
 
 
+class NotServed(RenkeiError):
+    """The API of a node could not be reached, or takes nothing for now; nothing was done."""
+
+
 class WaitedTooLong(RenkeiError):
     """The wait ran out; the work itself goes on."""
 
@@ -59,6 +63,8 @@ def of_error(error: RenkeiError) -> ExitCode:
         return ExitCode.NOT_FOUND
     if isinstance(error, WrongOption):
         return ExitCode.USAGE
+    if isinstance(error, NotServed):
+        return ExitCode.NODE
     if isinstance(error, WaitedTooLong):
         return ExitCode.WAITED
     if error.message_id in _BY_ID:

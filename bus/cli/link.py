@@ -11,17 +11,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import tzinfo
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from bus.cli.exits import NothingThere
-from bus.site import Site
+from bus.cli.exits import NothingThere, NotServed
+from bus.site import LoadedSite, Site
 from contracts.documents import parse, read_document
 from contracts.errors import RenkeiError
 from contracts.messages import Language
 
 LOG: Final = "renkei.log"
 """The log of commands that work in their own process, in the folder of the journal."""
+
+API_PORT: Final = "api.port"
+"""What a node that serves applications leaves beside its journal: the port."""
+_ON_THIS_MACHINE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - replaced, not listened on
+Role = Literal["all", "intake", "dispatch", "api"]
+"""What a node does; see `bus.node.Role`."""
 
 Row = Mapping[str, Any]
 """A dataclass of `bus.message` as JSON: enums as text, `Totals` as `{"records", "sums"}`."""
@@ -50,7 +56,7 @@ class Operations(Protocol):
         ...
 
     def trace(self, message: str) -> Row:
-        """One message end to end: `message`, `receipts`, `chunks`, `deliveries`, `quarantine`, `entries`."""
+        """One message end to end: `message`, `event` (None for a file), `receipts`, `chunks`, `deliveries`, `quarantine`, `entries`."""
         ...
 
     def deliveries(
@@ -150,8 +156,32 @@ def running(folder: Path, language: Language) -> Iterator[Operations]:
         yield operations
 
 
-def serve(folder: Path, language: Language, *, log_json: bool) -> None:
-    """Run the site's node in this process until SIGTERM or SIGINT, logging to standard error.
+def api_address(folder: Path) -> str:
+    """Where the running node of the site in `folder` serves applications, as a URL. A node that has gone may have left it behind.
+
+    Raises:
+        NothingThere: no site in the folder. NotServed: no node of it serves applications. SiteInvalid, DocumentInvalid: see `renkei check`.
+    """
+    site_folder(folder)
+    from bus.node import NODE_VARIABLE
+    from bus.node_parts import own_name
+    from bus.site_check import site_alone
+
+    site = LoadedSite(site_alone(folder), folder.resolve(), {})
+    api, node = site.site.api, os.environ.get(NODE_VARIABLE) or site.site.node
+    left = site.path(site.site.journal.file).parent / own_name(site, node, API_PORT)
+    try:
+        port = int(left.read_text("ascii"))
+    except (OSError, ValueError) as error:
+        raise NotServed("RNK6114E", folder=str(folder.absolute())) from error
+    host = _ON_THIS_MACHINE.get(api.host, api.host)
+    scheme = "https" if api.tls_certificate and api.tls_key else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def serve(folder: Path, language: Language, *, log_json: bool, role: Role = "all", node: str | None = None) -> None:
+    """Run a node of the site in this process until SIGTERM or SIGINT, logging to standard error. `node` is its name in place of the one
+    in `site.yaml`.
 
     Raises:
         NothingThere: no site in the folder. NodeBusy: another process runs it. SiteInvalid, DocumentInvalid: see `renkei check`.
@@ -163,7 +193,7 @@ def serve(folder: Path, language: Language, *, log_json: bool) -> None:
 
     set_up_log(language=language, zone=time_zone(folder), as_json=log_json)
     take_over_logging()
-    run(folder)
+    run(folder, role=role, name=node)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -33,7 +33,7 @@ MESSAGES: show.Columns = [
     ("good", show.count("good")),
     ("rejected", show.count("rejected")),
     ("received_at", show.at("received_at_us")),
-    ("file_name", "file_name"),
+    ("file_or_event", "file_name"),
 ]
 DELIVERIES: show.Columns = [
     ("delivery", "id"),
@@ -46,6 +46,16 @@ DELIVERIES: show.Columns = [
     ("delivered", show.count("out")),
     ("attempts", "attempts"),
     ("file_name", "file_name"),
+    ("last_error", show.told("last_error")),
+]
+EVENT_DELIVERIES: show.Columns = [
+    ("delivery", "id"),
+    ("subscription", "subscription"),
+    ("system", "system"),
+    ("number", "number"),
+    ("state", "state"),
+    ("attempts", "attempts"),
+    ("finished_at", show.at("finished_at_us")),
     ("last_error", show.told("last_error")),
 ]
 RECEIPTS: show.Columns = [
@@ -208,38 +218,63 @@ def trace(
     if json_too:
         show.as_json(session, found)
         return
+    event = found.get("event")
+    show.facts(session, _of_event(found["message"], event, session) if event else _of_file(found, session))
+    for title, columns in _PARTS_OF_EVENT if event else _PARTS_OF_FILE:
+        show.rows(session, found[title], columns, json_too=False, title=title)
+
+
+_PARTS_OF_FILE: Final = (("receipts", RECEIPTS), ("deliveries", DELIVERIES), ("quarantine", QUARANTINE), ("entries", ENTRIES))
+_PARTS_OF_EVENT: Final = (("deliveries", EVENT_DELIVERIES), ("quarantine", QUARANTINE), ("entries", ENTRIES))
+
+
+def _of_file(found: Row, session: Session) -> dict[str, object]:
     told = found["message"]
-    show.facts(
-        session,
-        {
-            "message": told["id"],
-            **told["identity"],
-            "revision": told["revision"],
-            "state": told["state"],
-            "kind": told["kind"],
-            "source_system": told["source_system"],
-            "contract": told["versions"]["contract"],
-            "layout": told["versions"]["layout"],
-            "file_name": told["file_name"],
-            "bytes": told["bytes"],
-            "sha256": told["sha256"],
-            "records": told["records"],
-            "good": told["good"]["records"],
-            "rejected": told["rejected"]["records"],
-            "sums": told["good"]["sums"],
-            "received_at": show.Moment(told["received_at_us"]),
-            "accepted_at": show.Moment(told["accepted_at_us"]),
-            "reason": show.reason(told["reason"], session.language),
-            "chunks": _chunks(found["chunks"]),
-        },
-    )
-    for title, key, columns in (
-        ("receipts", "receipts", RECEIPTS),
-        ("deliveries", "deliveries", DELIVERIES),
-        ("quarantine", "quarantine", QUARANTINE),
-        ("entries", "entries", ENTRIES),
-    ):
-        show.rows(session, found[key], columns, json_too=False, title=title)
+    return {
+        "message": told["id"],
+        **told["identity"],
+        "revision": told["revision"],
+        "state": told["state"],
+        "kind": told["kind"],
+        "source_system": told["source_system"],
+        "contract": told["versions"]["contract"],
+        "layout": told["versions"]["layout"],
+        "file_name": told["file_name"],
+        "bytes": told["bytes"],
+        "sha256": told["sha256"],
+        "records": told["records"],
+        "good": told["good"]["records"],
+        "rejected": told["rejected"]["records"],
+        "sums": told["good"]["sums"],
+        "received_at": show.Moment(told["received_at_us"]),
+        "accepted_at": show.Moment(told["accepted_at_us"]),
+        "reason": show.reason(told["reason"], session.language),
+        "chunks": _chunks(found["chunks"]),
+    }
+
+
+def _of_event(told: Row, event: Row, session: Session) -> dict[str, object]:
+    found: dict[str, object] = {
+        "message": told["id"],
+        "tenant": told["identity"]["tenant"],
+        "interface": told["identity"]["interface"],
+        "business_date": told["identity"]["business_date"],
+        "state": told["state"],
+        "kind": told["kind"],
+        "source_system": told["source_system"],
+        "contract": told["versions"]["contract"],
+        "event_id": event["id"],
+        "type": event["type"],
+        "source": event["source"],
+        "event_subject": event["subject"],
+        "event_time": event["time"],
+        "bytes": told["bytes"],
+        "accepted_at": show.Moment(told["accepted_at_us"]),
+        "expires_at": show.Moment(event["expires_at_us"]),
+        "in_reply_to": event["in_reply_to"],
+        "reason": show.reason(told["reason"], session.language),
+    }
+    return {name: value for name, value in found.items() if value not in (None, "", show.Moment(None))}
 
 
 def _chunks(chunks: list[Row]) -> str:

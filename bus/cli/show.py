@@ -181,6 +181,11 @@ def warn(session: Session, message_id: str, /, **found: object) -> None:
     _line(session.err, message_id, text(message_id, session.language, **found), action(message_id, session.language, **found))
 
 
+def as_told(session: Session, message_id: str, what: str, then: str) -> None:
+    """A message as a node told it, in the words it came with, on standard error."""
+    _line(session.err, message_id, what, then)
+
+
 def problem(console: Console, found: Problem, language: Language) -> None:
     """A mistake in a document at its place, and what to do."""
     place = f"{found.file}:{found.line}:{found.column}"

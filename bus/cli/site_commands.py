@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from bus.cli import show
 from bus.cli.exits import ExitCode
-from bus.cli.link import serve, site_folder
+from bus.cli.link import Role, serve, site_folder
 from bus.cli.night import Json
 from bus.cli.session import session_of
 
@@ -56,8 +57,13 @@ def check(context: typer.Context, json_too: Json = False) -> None:
 
 def up(
     context: typer.Context,
+    role: Annotated[Role, typer.Option(help="What this node does: all, intake, dispatch or api.")] = "all",
+    node: Annotated[str | None, typer.Option(help="Name of this node. Otherwise RENKEI_NODE, otherwise that of site.yaml.")] = None,
     log_json: Annotated[bool, typer.Option("--log-json", help="Log one JSON object a line instead of text.")] = False,
 ) -> None:
-    """Run the site's node. It runs until it is told to stop (Ctrl-C, SIGTERM), and logs to standard error."""
+    """Run the site's node. It runs until it is told to stop (Ctrl-C, SIGTERM), and logs to standard error.
+
+    Several nodes of one site share its PostgreSQL journal, each with a name of its own.
+    """
     session = session_of(context)
-    serve(session.folder, session.language, log_json=log_json)
+    serve(session.folder, session.language, log_json=log_json, role=role, node=node or os.environ.get("RENKEI_NODE"))

@@ -89,6 +89,7 @@ class Night:
     messages_held: list[dict[str, Any]] = field(default_factory=list)
     deliveries_held: list[dict[str, Any]] = field(default_factory=list)
     quarantine_held: list[dict[str, Any]] = field(default_factory=list)
+    events_held: dict[str, dict[str, Any]] = field(default_factory=dict)
     looks: list[dict[str, Any]] = field(default_factory=list)
     asked: list[tuple[Any, ...]] = field(default_factory=list)
 
@@ -120,6 +121,7 @@ class Night:
         chunk = {"plan": {"records": 1000}, "state": "done", "done": None}
         return {
             "message": found,
+            "event": self.events_held.get(message),
             "receipts": [{**receipt, "bytes": 263_000, "file_name": found["file_name"], "reason": ""}],
             "chunks": [chunk],
             "deliveries": self.deliveries_held,
