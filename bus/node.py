@@ -172,7 +172,8 @@ class Node:
         parts, private = self.parts, private_folder(self.parts.site)
         socket = private / own_name(parts.site, parts.name, SOCKET)
         application = None
-        if self.watch and self.role in ("all", "api"):
+        wanted = self.events.used or "api" in parts.site.site.model_fields_set  # a site of files alone opens no port for it
+        if self.watch and wanted and self.role in ("all", "api"):
             from bus.node_api import applications  # noqa: PLC0415 - only a node that serves applications
 
             application = applications(self.events)
