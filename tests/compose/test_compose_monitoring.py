@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.header import decode_header, make_header
 from pathlib import Path
-from threading import Event
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +21,7 @@ from monitoring.alert_rules import JOB, RULES
 from monitoring.dashboards import DASHBOARDS
 from tests.compose.composition import environment, make_secrets, mounts, nodes, secrets_of, services, site, source_of
 from tests.compose.mailbox import Mailbox, mailbox
+from tests.monitoring.prometheus import wait_ready
 from tests.services.ports import free_ports
 
 PROMETHEUS = "/etc/prometheus/prometheus.yml"
@@ -117,23 +116,11 @@ def alertmanager(folder: Path, mail: Mailbox) -> Iterator[str]:
             [*command, f"--web.listen-address={address}", "--cluster.listen-address="], stdout=log, stderr=log, start_new_session=True
         )
         try:
-            wait_ready(f"http://{address}/-/ready", process, folder / "alertmanager.log")
+            wait_ready(address, process, folder / "alertmanager.log")
             yield address
         finally:
             process.terminate()
             process.wait(PATIENCE_SECONDS)
-
-
-def wait_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    pause = Event()
-    for _ in range(int(PATIENCE_SECONDS / 0.05)):
-        assert process.poll() is None, log.read_text("utf-8")
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except (urllib.error.URLError, ConnectionError):
-            pause.wait(0.05)
-    raise AssertionError(log.read_text("utf-8"))
 
 
 def fire(address: str, rule_name: str, **labels: str) -> None:

@@ -112,7 +112,7 @@ def prometheus(folder: Path, targets: dict[str, str], rules: list[Path], *, ever
     arguments = [f"--config.file={file}", f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address={address}"]
     process = subprocess.Popen(["prometheus", *arguments], stdout=log, stderr=log, cwd=folder)
     try:
-        _wait_ready(address, process, folder / "prometheus.log")
+        wait_ready(address, process, folder / "prometheus.log")
         yield Prometheus(address)
     finally:
         process.terminate()
@@ -120,7 +120,8 @@ def prometheus(folder: Path, targets: dict[str, str], rules: list[Path], *, ever
         log.close()
 
 
-def _wait_ready(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_ready(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Until a Prometheus or an Alertmanager says that it is ready."""
     pause = threading.Event()
     for _ in range(int(PATIENCE_SECONDS / 0.1)):
         assert process.poll() is None, log.read_text("utf-8")
