@@ -12,12 +12,14 @@ INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --constraint
 RECORDS ?= 100000
 BENCH_RECORDS ?= 1000000
 BENCH_ROUNDS ?= 5
+PYTEST := $(PY) -m pytest -n 2 --dist loadfile
+COUNTS := build/tests-per-back-end.txt
 CODE := adapters bus contracts monitoring tests
 
-.PHONY: help setup demo test lint bench wheel docs clean
+.PHONY: help setup demo test test-fast lint bench wheel docs clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
 # Running needs less than developing: `make demo` on a fresh machine installs only what Renkei itself uses.
 $(VENV)/.run: pyproject.toml constraints.txt
@@ -35,9 +37,16 @@ setup: $(VENV)/.develop ## prepare .venv with everything for developing
 demo: $(VENV)/.run ## one night of one city: a file in, three subscribers served (RECORDS=100000)
 	@$(VENV)/bin/renkei demo --records $(RECORDS)
 
-test: $(VENV)/.develop ## all tests; nothing is skipped
+test: $(VENV)/.develop ## all tests, on SQLite in one process and on PostgreSQL with RabbitMQ; nothing is skipped
 	@sh tests/services.sh
-	$(PY) -m pytest -n 2 --dist loadfile
+	@mkdir -p build && rm -f $(COUNTS)
+	RENKEI_TEST_BACKEND=embedded RENKEI_TEST_COUNTS=$(COUNTS) $(PYTEST)
+	RENKEI_TEST_BACKEND=services RENKEI_TEST_COUNTS=$(COUNTS) $(PYTEST)
+	@cat $(COUNTS)
+
+test-fast: $(VENV)/.develop ## the tests on the embedded back ends only
+	@sh tests/services.sh
+	RENKEI_TEST_BACKEND=embedded $(PYTEST)
 
 lint: $(VENV)/.develop ## ruff and mypy (strict)
 	$(VENV)/bin/ruff check $(CODE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,9 +20,11 @@ settings.register_profile(
 settings.load_profile("renkei")
 
 
-# No test sees the developer's own settings: language, site and fault labels come from the test alone.
+# No test sees the developer's own settings: language, site and fault labels come from the test alone; the run chooses its back end.
+_OF_THE_RUN = {"RENKEI_TEST_BACKEND", "RENKEI_TEST_COUNTS"}
 for _name in [name for name in os.environ if name.startswith("RENKEI_") or name in {"LANGUAGE", "LC_ALL", "LC_MESSAGES"}]:
-    del os.environ[_name]
+    if _name not in _OF_THE_RUN:
+        del os.environ[_name]
 os.environ["LANG"] = "C.UTF-8"
 
 
@@ -35,6 +38,18 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The tables of the tests, and on which back end how many of them ran."""
+    _tables(terminalreporter)
+    counts = {outcome: len(terminalreporter.stats.get(outcome, [])) for outcome in ("passed", "failed", "error", "skipped")}
+    back_end = os.environ.get("RENKEI_TEST_BACKEND", "embedded")
+    line = f"back end {back_end}: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+    terminalreporter.write_line(line)
+    if told := os.environ.get("RENKEI_TEST_COUNTS"):
+        with Path(told).open("a", encoding="ascii") as file:
+            file.write(line + "\n")
+
+
+def _tables(terminalreporter: pytest.TerminalReporter) -> None:
     """Tables that tests make line by line: `record_property("table: <title>", line)`."""
     tables: dict[str, list[str]] = {}
     for report in [*terminalreporter.stats.get("passed", []), *terminalreporter.stats.get("failed", [])]:

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from bus.clock import SystemClock
 from bus.journal.journal import SqlJournal
 from bus.message import FINISHED, Delivery, Message, MessageState
 from bus.payloads import DirectoryPayloads
 from bus.security.seal import IdentitySeal
+from tests.backends import has_journal, site_journal
 from tests.faults.night_site import SUBSCRIPTIONS, TENANT, drop, people, write_site
 from tests.faults.real_node import RealNode, until
 from tests.faults.receiver import Receiver
@@ -60,7 +60,7 @@ class Nights:
 
     def message(self, sequence: int) -> Message | None:
         """The message of a night."""
-        if not (self.site / "journal" / "journal.db").exists():
+        if not has_journal(self.site):
             return None
         found = self.journal.messages(tenant=TENANT, limit=1000)
         return next((message for message in found if message.identity.sequence == sequence), None)
@@ -146,7 +146,7 @@ class Nights:
     @cached_property
     def journal(self) -> SqlJournal:
         """The journal, for reading. The node has made it by the time it is first asked for."""
-        return SqlJournal.open(self.site / "journal" / "journal.db", SystemClock())
+        return site_journal(self.site)
 
 
 def _booked(delivery: Delivery) -> tuple[object, ...]:

@@ -5,9 +5,12 @@ The input is UTF-8 CSV, so that some names cannot be held by the CP932 subscribe
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from tests.backends import service_settings
 
 TENANT: Final = "332020"
 BUSINESS_DATE: Final = "2026-11-20"
@@ -21,8 +24,8 @@ _SITE: Final = """\
 site: faults
 time_zone: Asia/Tokyo
 listen: {port: 0}
-journal: {file: journal/journal.db}
-batch: {workers: 2, chunk_bytes: %d}
+journal: %(journal)s
+batch: {workers: 2, chunk_bytes: %(chunk_bytes)d}
 contracts: [contracts]
 tenants: [tenants/332020.yaml]
 """
@@ -125,7 +128,7 @@ def write_site(folder: Path, *, tries: Tries | None = None, chunk_bytes: int = C
     wait = tries.first_seconds
     retry = f"{{first_seconds: {wait}, factor: 1, most_seconds: {wait}, attempts: {tries.attempts}}}"
     texts = {
-        "site.yaml": _SITE % chunk_bytes,
+        "site.yaml": _site(folder, chunk_bytes),
         "tenants/332020.yaml": _TENANT % {"retry": retry},
         "contracts/fault-people@1.0.yaml": _CONTRACT,
     }
@@ -135,6 +138,13 @@ def write_site(folder: Path, *, tries: Tries | None = None, chunk_bytes: int = C
     for place in ("drop", *(f"out/{subscription}" for subscription in SUBSCRIPTIONS)):
         (folder / place).mkdir(parents=True)
     return folder
+
+
+def _site(folder: Path, chunk_bytes: int) -> str:
+    services = service_settings(folder)
+    journal = {"file": "journal/journal.db", **services.pop("journal", {})}
+    text = _SITE % {"journal": json.dumps(journal), "chunk_bytes": chunk_bytes}  # JSON is YAML
+    return text + "".join(f"{name}: {json.dumps(settings)}\n" for name, settings in services.items())
 
 
 def people(records: int = RECORDS) -> bytes:

@@ -14,6 +14,7 @@ from bus.delivery_output import seal_and_recount
 from bus.errors import JournalUnavailable
 from bus.message import FINISHED, Delivery, DeliveryState
 from bus.node import Node, running_node
+from tests.backends import embedded
 from tests.faults.conftest import Disks
 from tests.faults.night_site import SUBSCRIPTIONS, drop, people, write_site
 from tests.faults.real_node import until
@@ -54,7 +55,8 @@ def check_whole(node: Node, sequence: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("place", ["var/payloads", "var/work", "journal"])
 def test_a_full_disk_holds_a_file_up_and_loses_nothing(place: str, tmp_path: Path, disks: Disks, log_of_node: StringIO) -> None:
-    site = write_site(tmp_path / "site")
+    with embedded() if place == "journal" else contextlib.nullcontext():
+        site = write_site(tmp_path / "site")
     disk = disks.mount(site / place, "3m")
     drop(site, 1, people())
     with running_node(site, listen=False) as node:
@@ -86,7 +88,8 @@ def test_a_journal_that_is_full_in_the_middle_of_a_delivery_goes_on_with_it(
     tmp_path: Path, disks: Disks, log_of_node: StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery_dispatch, "LEASE_SECONDS", 1.0)
-    site = write_site(tmp_path / "site")
+    with embedded():
+        site = write_site(tmp_path / "site")
     disk = disks.mount(site / "journal", "3m")
     once: list[str] = []
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.backends import embedded
 from tests.faults.night_site import SUBSCRIPTIONS, TENANT, drop, file_name, people, write_site
 from tests.faults.real_node import REPOSITORY
 from tests.faults.trace import Call, Trace, check_order, traced
@@ -49,7 +50,8 @@ class Night:
 
 
 def night(folder: Path, synchronous: str) -> Night:
-    site = write_site(folder / "site", chunk_bytes=12_000)
+    with embedded():  # PostgreSQL syncs in processes of its own
+        site = write_site(folder / "site", chunk_bytes=12_000)
     drop(site, 1, people())
     program = REPOSITORY / "tests" / "faults" / "one_night_node.py"
     return Night(site, traced([str(program), str(site), synchronous], folder / "calls"))

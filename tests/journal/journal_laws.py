@@ -1,7 +1,7 @@
 """The laws that every journal keeps, whatever database it stands on.
 
-A back end's test is a subclass with `open_journal`. The laws themselves stand by role in `accept_laws`, `deliver_laws`, `event_laws`, `operate_laws`,
-`lease_laws`, `value_laws` and `concurrency_laws`.
+A back end's test is a subclass with `open_journal`. The laws themselves stand by role in `accept_laws`, `deliver_laws`, `event_laws`,
+`operate_laws`, `lease_laws`, `value_laws` and `concurrency_laws`.
 """
 
 from __future__ import annotations

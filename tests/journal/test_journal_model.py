@@ -18,8 +18,8 @@ from journal_samples import PUBLICATION, accepted, end, identity, new_delivery
 
 from bus.clock import ManualClock
 from bus.errors import OperationRefused, StaleClaim
-from bus.journal.journal import SqlJournal
 from bus.message import FINISHED, Delivery, DeliveryState
+from tests.backends import open_journal
 
 SECOND = 1_000_000
 LEASE_SECONDS = 60
@@ -68,7 +68,7 @@ class JournalMachine(RuleBasedStateMachine):
     def start(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.clock = ManualClock()
-        self.journal = SqlJournal.open(Path(self.folder.name) / "journal.db", self.clock, synchronous="OFF")
+        self.journal = open_journal(Path(self.folder.name), self.clock, synchronous="OFF")
         self.model = Model()
         self.claims: list[Delivery] = []
         self.sequence = 0
@@ -178,7 +178,7 @@ class JournalMachine(RuleBasedStateMachine):
     def restart(self) -> None:
         """The node dies and starts: its former self's claims are freed, and stale."""
         self.journal.close()
-        self.journal = SqlJournal.open(Path(self.folder.name) / "journal.db", self.clock, synchronous="OFF")
+        self.journal = open_journal(Path(self.folder.name), self.clock, synchronous="OFF")
         freed = [known for known in self.model.deliveries.values() if known.held]
         for known in freed:
             known.fence, known.held = known.fence + 1, False

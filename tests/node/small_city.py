@@ -13,6 +13,7 @@ from typing import Any
 
 from bus.message import FINISHED, Delivery, DeliveryState, QuarantineEntry, Receipt
 from bus.node import Node, running_node
+from tests.backends import service_settings
 
 TENANT = "332020"
 BOUND_SECONDS = 60.0
@@ -164,6 +165,7 @@ def write_city(
         "batch": {"workers": 2, "chunk_bytes": chunk_bytes},
         "contracts": ["contracts"],
         "tenants": [f"{TENANT}.yaml"],
+        **service_settings(folder),
     }
     (folder / "contracts").mkdir(parents=True, exist_ok=True)
     for name, document in {"site.yaml": site, f"{TENANT}.yaml": tenant, "contracts/people@1.0.yaml": contract}.items():

@@ -32,6 +32,7 @@ from bus.message import (
 from bus.site import Interface, LoadedSite, LoadedTenant, Site, Subscription, System, Tenant
 from contracts.totals import Totals
 from monitoring.metrics import Metrics
+from tests.backends import open_journal
 
 TENANT, FLOW = "332020", "resident"
 NONE = Totals()
@@ -73,7 +74,7 @@ class Bus:
         self.start()
 
     def start(self) -> None:
-        self.journal = SqlJournal.open(self.folder / "journal.db", self.clock)
+        self.journal = open_journal(self.folder, self.clock)
         self.metrics = Metrics()
         self.reporter = Reporter(loaded(), self.metrics, self.clock, self.journal)
         self.reporter.resume()

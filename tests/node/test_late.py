@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bus.clock import ManualClock
-from bus.journal.journal import SqlJournal
 from bus.message import Delivery, Identity, Message, NewDelivery, NewMessage, NewQuarantine, QuarantineKind, Versions
 from bus.operations_night import InterfaceNight, night
 from bus.site import Interface, LoadedSite, LoadedTenant, Site, System, Tenant, Window
 from contracts.totals import Totals
+from tests.backends import open_journal
 
 TENANT, FLOW = "332020", "resident"
 NONE = Totals()
@@ -31,7 +31,7 @@ class Night:
 
     def __init__(self, folder: Path, started: str) -> None:
         self.clock = ManualClock(at(started))
-        self.journal = SqlJournal.open(folder / "journal.db", self.clock)
+        self.journal = open_journal(folder, self.clock)
         self.interface = Interface(
             id=FLOW,
             contract="resident@1.0",

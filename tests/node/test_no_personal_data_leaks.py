@@ -23,6 +23,7 @@ import pytest
 import bus.delivery
 from contracts.messages import catalogue
 from monitoring.log import severity
+from tests.backends import journal_content
 from tests.faults.real_node import RealNode
 from tests.node.small_city import (
     CONTRACT,
@@ -224,8 +225,10 @@ def test_the_search_finds_what_is_there(service: Service) -> None:
 
 
 def test_no_planted_value_stands_where_records_do_not_belong(service: Service) -> None:
-    places = left_behind(service.folder) | {"/metrics": service.metrics}
-    assert {"var/journal.db", "node-json.log", "node-text.log"} <= set(places)
+    journal = journal_content(service.folder)
+    assert any(b"PEOPLE_20260401" in data for data in journal.values())
+    places = left_behind(service.folder) | journal | {"/metrics": service.metrics}
+    assert {"node-json.log", "node-text.log"} <= set(places)
     assert not leaks(places, PLANTED), "\n".join(leaks(places, PLANTED))
 
 

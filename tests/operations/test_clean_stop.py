@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bus.clock import SystemClock
-from bus.journal.journal import SqlJournal
 from bus.message import ChunkState, MessageState
+from tests.backends import site_journal
 from tests.node.small_city import BOUND_SECONDS, LABELS, csv, interface, people, running_city, subscription, until, write_city
 
 COUNT = 2500
@@ -50,7 +49,7 @@ def test_a_node_told_to_end_in_the_middle_leaves_work_that_the_next_one_finishes
         node.wait()
     assert not (tmp_path / "var" / "node.sock").exists()
     assert len(list((tmp_path / "out").rglob("*.csv"))) < len(SUBSCRIBERS)
-    journal = SqlJournal.open(tmp_path / "var" / "journal.db", SystemClock())
+    journal = site_journal(tmp_path)
     (message,) = journal.messages()
     done = [chunk for chunk in journal.chunks(message.id) if chunk.state is ChunkState.DONE]
     journal.close()

@@ -87,6 +87,17 @@ class Server:
         with self.admin() as connection:
             connection.execute(words)
 
+    def content(self, database: str) -> bytes:
+        """Everything that stands in the tables of a database, its texts and bytes as they are."""
+        found = b""
+        with self.admin(database) as connection:
+            tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+            for (table,) in tables:
+                words = sql.SQL("COPY {} TO STDOUT (FORMAT binary)").format(sql.Identifier(table))
+                with connection.cursor().copy(words) as rows:
+                    found += b"".join(bytes(data) for data in rows)
+        return found
+
     @contextmanager
     def admin(self, database: str = "postgres") -> Iterator[psycopg.Connection]:
         """A superuser's connection; each statement is a transaction."""
