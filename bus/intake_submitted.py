@@ -1,7 +1,8 @@
-"""Files handed in by an operator instead of being dropped by their system.
+"""Files handed in by an operator, or uploaded by an application, instead of being dropped by their system.
 
-Owns: submissions and how far each is. The operator's file is copied and stays where it is; the copy goes through the same intake as any
-file, and one that a stopped node left is taken in by the next. Progress is kept in memory only: the journal holds what became of the file.
+Owns: submissions and how far each is. The operator's file is copied and stays where it is; an upload is moved, and is the only one there
+is. Either goes through the same intake as any file, and one that a stopped node left is taken in by the next. Progress is kept in memory
+only: the journal holds what became of the file.
 A submission goes by the name of its copy's folder, so that its id is never given twice and the next node knows it too.
 """
 
@@ -67,8 +68,9 @@ class SubmittedSource:
         return target
 
     def give_back(self, arrival: Arrival) -> None:
-        """Nobody asks for it again: whoever submitted it sees the failure."""
-        self.accepted(arrival)
+        """A copy is removed: whoever submitted it sees the failure. What was uploaded stays, to be tried again."""
+        if not _is_adopted(arrival.path.parent.name):
+            self.accepted(arrival)
 
     def watch_folder(self) -> Path | None:
         """Nothing to watch."""
@@ -85,6 +87,8 @@ class SubmittedSource:
 
 _HALF: Final = ".half-"
 """Before the name of a copy's folder until the copy is whole. The name itself is tenant, endpoint and something of its own."""
+_ADOPTED: Final = "upload-"
+"""Before that something of its own, where no copy of the file is left elsewhere."""
 REMEMBERED: Final = 1000
 """Submissions whose progress can be asked for; of more, those that ended first are forgotten."""
 
@@ -92,6 +96,10 @@ REMEMBERED: Final = 1000
 def _arrival(copy: Path) -> Arrival:
     tenant, endpoint, _ = copy.parent.name.split(".", 2)
     return Arrival(endpoint, tenant, copy.name, copy, copy.stat().st_size, None)
+
+
+def _is_adopted(folder: str) -> bool:
+    return folder.split(".", 2)[-1].startswith(_ADOPTED)
 
 
 def _copy(path: Path, copy: Path) -> None:
@@ -135,6 +143,42 @@ class Submissions:
         self.start(_arrival(whole / path.name), self._remember(whole.name))
         return whole.name
 
+    def endpoint_of(self, name: str, interface: str, tenant: str) -> str:
+        """The endpoint that a file of that name would come in by.
+
+        Raises:
+            OperationRefused: the interface takes no file of that name.
+        """
+        return self._destination(name, interface, tenant)[1]
+
+    def adopted_name(self, tenant: str, endpoint: str, key: str) -> str:
+        """The id that an adopted file has."""
+        return f"{tenant}.{endpoint}.{_ADOPTED}{key}"
+
+    def adopt(self, path: Path, name: str, tenant: str, endpoint: str, key: str) -> str:
+        """Move a file here that is whole and durable, and start its intake. Twice under one `key` is once. Returns the id to ask for
+        progress with.
+
+        Raises:
+            OSError: it cannot be moved; it is where it was.
+        """
+        whole = self.folder / self.adopted_name(tenant, endpoint, key)
+        progress = self._known.get(whole.name) or self._remember(whole.name)  # from now on `resume` leaves the folder alone
+        if not (whole / name).exists():
+            whole.mkdir(parents=True, mode=0o700, exist_ok=True)
+            sync(self.folder)
+            path.rename(whole / name)
+            sync(whole)
+        self.start(_arrival(whole / name), progress)
+        return whole.name
+
+    def again(self, intake: str) -> bool:
+        """Start the intake of an adopted file anew whose intake could not decide. False: it is not there any more."""
+        for copy in (self.folder / intake).iterdir() if (self.folder / intake).is_dir() else ():
+            self.start(_arrival(copy), self._remember(intake))
+            return True
+        return False
+
     def _remember(self, intake: str) -> Progress:
         ended = [known for known, progress in list(self._known.items()) if progress.taken is not None or progress.error is not None]
         for known in ended[: max(0, len(self._known) - REMEMBERED + 1)]:
@@ -145,6 +189,8 @@ class Submissions:
     def resume(self) -> None:
         """Start the intake of what an earlier run of the node was given and did not decide upon; forget half-made copies."""
         for folder in sorted(self.folder.iterdir()) if self.folder.is_dir() else []:
+            if folder.name in self._known:
+                continue
             copies = [] if folder.name.startswith(_HALF) else list(folder.iterdir())
             if not copies:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -170,7 +216,7 @@ class Submissions:
             for code, loaded in self.recipes.site.tenants.items()
             if tenant in (None, code)
             for known in loaded.tenant.interfaces
-            if interface in (None, known.id)
+            if interface in (None, known.id) and known.kind != "event"
         ]
         by_name = [(code, endpoint, known) for code, endpoint, known in found if self._takes(code, known, name)]
         if len(by_name) != 1:

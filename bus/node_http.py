@@ -17,6 +17,7 @@ from typing import Any
 import uvicorn
 
 from bus.api.app import monitoring_app, operations_app
+from bus.api.applications import Applications
 from bus.api.socket_path import short_path
 from bus.errors import NodeBusy
 from bus.operations import Operations
@@ -30,7 +31,7 @@ async def listening(
     operations: Operations,
     metrics: Callable[[], bytes],
     problems: Callable[[], list[str]],
-    application: Any = None,
+    application: Applications | None = None,
 ) -> AsyncIterator[tuple[int, int]]:
     """Serve until the context ends; gives the port that monitoring is served on, and that of `application` (0 without one).
 
@@ -54,6 +55,8 @@ async def listening(
             await serving.enter_async_context(
                 _serving(application, api_socket, limit_concurrency=api.connections, backlog=1024, timeout_graceful_shutdown=5, **tls)
             )
+            application.open()
+            serving.callback(application.close)  # first: callers that wait are let go, so that the server can end
         yield int(monitoring_socket.getsockname()[1]), api_port
 
 

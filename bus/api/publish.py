@@ -17,6 +17,7 @@ from bus.api.problems import MEDIA_TYPE, CallRefused, described, language_of, to
 from bus.api.rights import Rights
 from bus.api.sign_in import SignIn
 from bus.errors import EventRefused, JournalError, Overloaded
+from bus.event import EventTaken
 from bus.events.cloudevents import Published, parse_batch, parse_binary, parse_structured
 from bus.events.intake import EventIntake
 from bus.events.recipes import EventInterface
@@ -44,6 +45,11 @@ class _Call:
     attributes: dict[str, str]
     declared_bytes: int
     language: Language
+
+    @property
+    def kind(self) -> str:
+        """The media type without its parameters."""
+        return self.content_type.partition(";")[0].strip().lower()
 
 
 class PublishRoute:
@@ -79,14 +85,27 @@ class PublishRoute:
             return
         await _answer(send, status, answer, [_JSON])
 
+    async def take_one(self, to: EventInterface, headers: list[tuple[bytes, bytes]], receive: Receive) -> EventTaken:
+        """Take one event, and no batch, of a request whose caller may publish on this interface.
+
+        Raises:
+            EventRefused, CallRefused: why not. Overloaded, JournalUnavailable: not now. CallerLeft.
+        """
+        call = _call(headers)
+        if call.kind == _BATCHED:
+            raise EventRefused("RNK4311E", status=415)
+        return await self._single(to, call, receive)
+
     async def _take(self, to: EventInterface, call: _Call, receive: Receive) -> tuple[int, bytes]:
-        kind = call.content_type.partition(";")[0].strip().lower()
-        if kind == _BATCHED:
+        if call.kind == _BATCHED:
             return await self._batch(to, parse_batch(await _body(receive, call, BATCH_BYTES)), call.language)
-        body = await _body(receive, call, to.interface.event.max_bytes)
-        published = parse_structured(body) if kind == _STRUCTURED else parse_binary(call.content_type, call.attributes, body)
-        taken = await self._intake.publish(to, published)
+        taken = await self._single(to, call, receive)
         return 202, b'{"message":"%b","outcome":"%b"}' % (taken.message.encode(), taken.outcome.value.encode())
+
+    async def _single(self, to: EventInterface, call: _Call, receive: Receive) -> EventTaken:
+        body = await _body(receive, call, to.interface.event.max_bytes)
+        published = parse_structured(body) if call.kind == _STRUCTURED else parse_binary(call.content_type, call.attributes, body)
+        return await self._intake.publish(to, published)
 
     async def _batch(self, to: EventInterface, batch: list[Published | EventRefused], language: Language) -> tuple[int, bytes]:
         """Each event by itself, all with the same commits: 202 when all are well, else 207 with each one's answer."""
