@@ -51,7 +51,7 @@ def parse_binary(content_type: str, headers: Mapping[str, str], body: bytes) -> 
     """
     if not _JSON.fullmatch(content_type.partition(";")[0].strip()):
         raise EventRefused("RNK4311E", status=415)
-    found: dict[str, Any] = {name: unquote(value, errors="strict") if "%" in value else value for name, value in _decoded(headers)}
+    found: dict[str, Any] = {name: _unquoted(name, value) if "%" in value else value for name, value in _decoded(headers)}
     found["datacontenttype"] = "application/json"
     return Published(_attributes(found), "binary", body, body)
 
@@ -91,6 +91,13 @@ def _decoded(headers: Mapping[str, str]) -> list[tuple[str, str]]:
     if len(headers) > MOST_EXTENSIONS + len(_NAMES) + 1:
         raise EventRefused("RNK4316E", most=MOST_EXTENSIONS)
     return list(headers.items())
+
+
+def _unquoted(name: str, value: str) -> str:
+    try:
+        return unquote(value, errors="strict")
+    except UnicodeDecodeError:
+        raise EventRefused("RNK4310E", name=name[:20]) from None
 
 
 def _structured(found: Any, body: bytes) -> Published:
@@ -134,7 +141,7 @@ def _known(name: str, value: Any) -> str:
 
 
 def _extension(name: str, value: Any) -> str:
-    if not _EXTENSION.fullmatch(name):
+    if not _EXTENSION.fullmatch(name) or name == "data":  # the JSON format has a member of that name
         raise EventRefused("RNK4317E")
     if isinstance(value, bool):
         return "true" if value else "false"
