@@ -20,8 +20,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from bus.clock import ManualClock
 from bus.errors import Transient
 from bus.event import OutgoingEvent
-from bus.journal.journal import SqlJournal
 from bus.site import Breaker, Limits, Retry
+from tests.backends import open_journal
 from tests.events.sending_doubles import TENANT, Bench, Configured, Sink, crash, dispatching, event, to
 
 NODES = ("node1", "node2")
@@ -46,7 +46,7 @@ class World:
         self.count = 0
         self.benches: dict[str, Bench] = {}
         self.stacks: dict[str, AsyncExitStack] = {}
-        self.journal = SqlJournal.open(folder / "journal.db", self.clock, synchronous="OFF")
+        self.journal = open_journal(folder, self.clock, synchronous="OFF")
 
     def run(self, work: object) -> object:
         return self.loop.run_until_complete(work)  # type: ignore[arg-type]
