@@ -16,13 +16,13 @@ FLOORS: dict[int, tuple[str, ...]] = {
     3: ("bus.intake", "bus.batch", "bus.delivery", "bus.events", "bus.operations"),
     4: ("bus.api",),
     5: ("bus.node",),
-    6: ("bus.cli",),
+    6: ("bus.cli", "bus.testing"),
 }  # fmt: skip
 """Rooms by floor. A room is a module or package, and modules beside it that carry its name on (`bus.site_names`)."""
 
 ADAPTERS_MAY_USE = (
-    "adapters", "contracts", "bus.adapter_ports", "bus.event_ports", "bus.message", "bus.event", "bus.event_envelope", "bus.errors", "bus.names",
-    "bus.steps", "bus.clock", "bus.rabbitmq",
+    "adapters", "contracts", "bus.adapter_ports", "bus.event_ports", "bus.message", "bus.event", "bus.event_envelope", "bus.errors",
+    "bus.names", "bus.steps", "bus.clock", "bus.rabbitmq",
 )  # fmt: skip
 CONTRACTS_MAY_USE = ("contracts",)
 MONITORING_MAY_USE = ("monitoring", "contracts")
