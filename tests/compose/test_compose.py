@@ -88,6 +88,16 @@ def test_every_mounted_path_is_in_the_repository_and_read_only(name: str) -> Non
             assert mount.read_only, mount.source
 
 
+def test_every_volume_is_used_and_stands_for_one_thing() -> None:
+    places: dict[str, set[str]] = {}
+    for name in NAMES:
+        for mount in mounts(name):
+            if mount.named:
+                places.setdefault(mount.source, set()).add(mount.target)
+    assert set(places) == set(composition()["volumes"])
+    assert {source: targets for source, targets in places.items() if len(targets) > 1} == {}
+
+
 def test_every_secret_is_a_file_that_git_ignores_and_is_asked_for() -> None:
     declared = {Path(secret["file"]) for secret in composition()["secrets"].values()}
     assert all(file.parent == ROOT / "secrets" for file in declared)
