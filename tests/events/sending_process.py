@@ -1,7 +1,7 @@
 """A process that accepts events and sends them to a file, for the tests that kill it.
 
-`python -m tests.events.sending_process FOLDER COUNT`: what was accepted before stays; the rest of the COUNT events is accepted now. It
-ends when everything has been booked as delivered.
+`python -m tests.events.sending_process FOLDER COUNT JOURNAL [PASSWORD_FILE]`: what was accepted before stays; the rest of the COUNT events
+is accepted now. It ends when everything has been booked as delivered.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from bus.event import OutgoingEvent
 from bus.events.dispatch import EventDispatcher
 from bus.events.group_commit import GroupCommit
 from bus.events.render import Renderer
+from bus.journal.journal import SqlJournal
 from bus.message import DeliveryState
 from bus.site import Limits
-from tests.backends import open_journal
 from tests.events.sending_doubles import OWNER, TENANT, Bodies, Configured, NoTranslations, Observer, event, to
 
 KEYS = 3
@@ -38,9 +38,9 @@ class FileSink:
         os.close(self._descriptor)
 
 
-async def run(folder: Path, count: int) -> None:
+async def run(folder: Path, count: int, journal_at: str, password_file: Path | None = None) -> None:
     clock = SystemClock()
-    journal = open_journal(folder, clock)
+    journal = SqlJournal.open(journal_at, clock, password_file=password_file)
     journal.unclaim(OWNER)
     done_before = len(journal.deliveries(state=DeliveryState.DELIVERED, limit=1000))
     commits, observer, sink = GroupCommit(journal, OWNER), Observer(), FileSink(folder / "received")
@@ -65,4 +65,4 @@ async def run(folder: Path, count: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(run(Path(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(run(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], *map(Path, sys.argv[4:])))

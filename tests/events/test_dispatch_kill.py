@@ -12,15 +12,24 @@ import pytest
 
 from bus.steps import LABELS
 from tests.architecture.modules import ROOT
+from tests.backends import backend, journal_database
 from tests.events.sending_process import KEYS
 
 COUNT = 30
 STEPS = [label for label in LABELS if label in ("event_before_send", "event_after_send", "event_before_settle")]
 
 
+def journal_at(folder: Path) -> list[str]:
+    """The journal of this run's back end, and its password."""
+    if backend() == "embedded":
+        return [str(folder / "journal.db")]
+    database = journal_database(folder)
+    return [database.url, str(database.password_file)]
+
+
 def process(folder: Path, **environment: str) -> int:
     """Run the sending process to its end; how it ended."""
-    command = [sys.executable, "-m", "tests.events.sending_process", str(folder), str(COUNT)]
+    command = [sys.executable, "-m", "tests.events.sending_process", str(folder), str(COUNT), *journal_at(folder)]
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, timeout=60, check=False, stderr=subprocess.PIPE)
     assert done.returncode in (0, -signal.SIGKILL), done.stderr.decode()
     return done.returncode
