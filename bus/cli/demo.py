@@ -1,4 +1,5 @@
-"""The command `demo`: one night of one city on this machine, shown step by step, with the proof that nothing was lost or doubled."""
+"""The command `demo`: one night of one city on this machine, shown step by step, with the proof that nothing was lost or doubled; and one
+move-in, as it reaches two systems."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bus.cli import show
+from bus.cli.demo_event import show_move_in
 from bus.cli.exits import ExitCode
 from bus.cli.generate import make
 from bus.cli.language import word
@@ -32,14 +34,15 @@ def add(app: typer.Typer) -> None:
 def demo(
     context: typer.Context,
     records: Annotated[int, typer.Option(min=1, help="Number of residents.")] = 100_000,
-    folder: Annotated[
-        Path | None, typer.Option(help="A new folder. Otherwise demo-site-<time> below the current folder.")
-    ] = None,
+    folder: Annotated[Path | None, typer.Option(help="A new folder. Otherwise demo-site-<time> below the current folder.")] = None,
     bad_share: Annotated[float, typer.Option(min=0, max=0.05, help="Share of records broken on purpose (0 to 0.05).")] = 0.001,
     seed: Annotated[int, typer.Option(help="The same seed makes the same data.")] = 1,
     timeout_seconds: Annotated[float, typer.Option(min=1, help="Wait at most this long for each step.")] = 900.0,
 ) -> None:
-    """Show one night of a city. Its file comes, three subscribers are served, and the same file dropped again is a duplicate."""
+    """Show one night of a city. Its file comes, three subscribers are served, and the same file dropped again is a duplicate.
+
+    Then a resident moves in: the event is published over HTTP, fetched by two systems, and followed through the journal.
+    """
     session = session_of(context)
     from bus.cli import demo_night as night
 
@@ -69,8 +72,9 @@ def demo(
         seen = len([receipt for receipt in trace["receipts"] if receipt["outcome"] != "receiving"])
         night.drop(place)
         again = night.wait_for_receipt(operations, str(trace["message"]["id"]), seen, waiting, place)
-    doubled = _told_again(session, place, trace, again)
-    raise typer.Exit(ExitCode.NORMAL if served and doubled else ExitCode.ABNORMAL)
+        once = _told_again(session, place, trace, again)
+        reached = show_move_in(session, place, operations)
+    raise typer.Exit(ExitCode.NORMAL if served and once and reached else ExitCode.ABNORMAL)
 
 
 def _new_folder() -> Path:
@@ -125,7 +129,7 @@ def _told_night(session: Session, place: Place, trace: Row, seconds: float) -> b
         },
     )
     wrong = [str(row["subscription"]) for row in rows if not row["totals_agree"]]
-    if wrong or not rows or len(rows) != len(place.tenant.subscriptions):
+    if wrong or not rows or len(rows) != len(place.subscriptions):
         named = ", ".join(wrong) or str(message["state"])
         show.say(session, "RNK6052E", subscriptions=named, message=message["id"], folder=str(place.site.folder))
         return False

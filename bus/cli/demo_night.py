@@ -40,6 +40,11 @@ class Place:
     file_name: str
 
     @property
+    def subscriptions(self) -> list[str]:
+        """Who is to have the file."""
+        return [one.id for one in self.tenant.subscriptions if one.interface == self.interface.id]
+
+    @property
     def made(self) -> Path:
         """Where the generated file is kept, so that it can be dropped twice."""
         return self.site.folder / "generated" / self.file_name
@@ -78,8 +83,8 @@ def prepare(folder: Path) -> Place:
 
 
 def _listen_anywhere(file: Path) -> None:
-    """Let the demonstration's node listen on any free port, so that it never meets a node that runs already."""
-    file.write_text(file.read_text("utf-8").replace("port: 9460", "port: 0"), "utf-8")
+    """Let the demonstration's node listen on any free ports, so that it never meets a node that runs already."""
+    file.write_text(file.read_text("utf-8").replace("port: 9460", "port: 0").replace("port: 9461", "port: 0"), "utf-8")
 
 
 def drop(place: Place) -> None:

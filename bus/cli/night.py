@@ -217,7 +217,12 @@ def trace(
         found = operations.trace(message)
     if json_too:
         show.as_json(session, found)
-        return
+    else:
+        show_trace(session, found)
+
+
+def show_trace(session: Session, found: Row) -> None:
+    """A message from end to end, on the screen."""
     event = found.get("event")
     show.facts(session, _of_event(found["message"], event, session) if event else _of_file(found, session))
     for title, columns in _PARTS_OF_EVENT if event else _PARTS_OF_FILE:

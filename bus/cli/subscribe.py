@@ -47,7 +47,7 @@ def subscribe(
     """Fetch the events of a subscription. Each is shown, then acknowledged: it is delivered and does not come again."""
     session = session_of(context)
     with open_api(session, url, key_file, ca_file) as api:
-        pulling = _Pulling(session, api, f"/v1/{quote(tenant, safe='')}/subscriptions/{quote(subscription, safe='')}")
+        pulling = Pulling(session, api, tenant, subscription)
         shown = stale = 0
         for lent in pulling.rounds(1 if no_ack else most, most, wait):
             for one in lent:
@@ -62,12 +62,13 @@ def subscribe(
 
 
 @dataclass
-class _Pulling:
+class Pulling:
     """The calls of one subscription; a refusal is shown and ends the command."""
 
     session: Session
     api: Api
-    path: str
+    tenant: str
+    subscription: str
 
     def rounds(self, rounds: int, most: int, wait_seconds: float) -> Iterator[Sequence[Lent]]:
         """What is lent, call by call, until nothing comes within `wait_seconds` or `most` were lent."""
@@ -97,7 +98,8 @@ class _Pulling:
         return sum(1 for result in results if result["outcome"] == "stale")
 
     def _ask(self, deed: str, arguments: Mapping[str, object], wait_seconds: float = 0.0) -> Any:
-        response = self.api.call("POST", f"{self.path}/{deed}", arguments=arguments, wait_seconds=wait_seconds)
+        path = f"/v1/{quote(self.tenant, safe='')}/subscriptions/{quote(self.subscription, safe='')}/{deed}"
+        response = self.api.call("POST", path, arguments=arguments, wait_seconds=wait_seconds)
         if not response.is_success:
             raise typer.Exit(refused(self.session, response))
         return response.json()
