@@ -56,6 +56,10 @@ class Counting:
         """One came, and this became of it."""
         self.metrics.event_received(tenant, interface, outcome)  # type: ignore[arg-type]
 
+    def overloaded(self, reason: str) -> None:
+        """One was told to come back later."""
+        self.metrics.overload_refused(reason)
+
     def event_published(self, via: str, seconds: float) -> None:
         """It took so long."""
         self.metrics.event_published(via, seconds)  # type: ignore[arg-type]
@@ -184,9 +188,7 @@ def open_events(parts: Parts, owner: str) -> EventParts:
     dispatcher = EventDispatcher(
         owner, commits=commit, journal=parts.journal, receivers=receivers, renderer=renderer, observer=counting, clock=parts.clock
     )
-    intake = EventIntake(
-        recipes, commit, parts.journal, parts.payloads, parts.hashes, parts.hints, signals, parts.clock, counting
-    )
+    intake = EventIntake(recipes, commit, parts.journal, parts.payloads, parts.hashes, parts.hints, signals, parts.clock, counting)
     return EventParts(parts, recipes, signals, counting, commit, renderer, intake, dispatcher, sinks, sources)
 
 

@@ -25,6 +25,7 @@ from bus.intake_report import Reporter
 from bus.intake_submitted import Progress, Submissions
 from bus.journal.journal import SqlJournal
 from bus.operations import Operations
+from bus.operations_bulk import BulkReleases
 from bus.payloads import DirectoryPayloads
 from bus.security.keyed_hash import KeyedHash
 from bus.security.seal import IdentitySeal
@@ -199,7 +200,7 @@ def _wired(site: LoadedSite, name: str, private: Path, lock: IO[str], pool: Work
     deliverer = Deliverer(recipes, journal, payloads, pool, work, ConfiguredSinks(site), clock)
     dispatcher = Dispatcher(name, journal, journal, deliverer, file_hints, reporter, work)
     submissions = Submissions(recipes, private / own_name(site, name, "submitted"), start)
-    operations = Operations(recipes, journal, payloads, submissions, hints, clock)
+    operations = Operations(recipes, journal, payloads, submissions, hints, clock, BulkReleases(journal, hints.publish))
     return Parts(
         name, site, lock, journal, payloads, hashes, recipes, metrics, clock, pool, work, hints, file_hints, intake, dispatcher, reporter,
         operations,

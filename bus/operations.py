@@ -23,6 +23,7 @@ from bus.errors import OperationRefused
 from bus.event import EventDraft
 from bus.intake_submitted import Submissions
 from bus.message import DeliveryState, Message, MessageState, QuarantineEntry, QuarantineKind
+from bus.operations_bulk import BulkReleases
 from bus.operations_shown import event_shown, shown
 from bus.ports import AcceptJournal, Clock, OperateJournal, PayloadStore, QueryJournal
 from bus.routing import delivery_to, route
@@ -55,6 +56,7 @@ class Operations:
     submissions: Submissions
     hints: Hints
     clock: Clock
+    bulk: BulkReleases
 
     # files
 
@@ -219,9 +221,7 @@ class Operations:
         if to.interface != found.identity.interface:
             raise OperationRefused("RNK6081E", message=message, subscription=subscription, interface=to.interface)
         interface = self.recipes.interface(tenant, to.interface)
-        new = delivery_to(
-            self.recipes.tenant(tenant), interface, to, found.identity, revision=found.revision, records=found.good.records
-        )
+        new = delivery_to(self.recipes.tenant(tenant), interface, to, found.identity, revision=found.revision, records=found.good.records)
         delivery = self.journal.resend(message, new, by=_who())
         self.hints.publish([delivery.id])
         return {"delivery": shown(delivery)}
@@ -238,6 +238,23 @@ class Operations:
         released = self.journal.release(quarantine_id, by=_who())
         self.hints.publish([released.delivery] if released.delivery else [])
         return {"entry": shown(released)}
+
+    def quarantine_release_all(self, tenant: str, subscription: str) -> Json:
+        """Release everything of one subscription that was given up until now. Returns `{"operation": id}` at once.
+
+        Raises:
+            SiteInvalid: no such subscription.
+        """
+        self.recipes.subscription(tenant, subscription)
+        return {"operation": self.bulk.start(tenant, subscription, _who())}
+
+    def operation_progress(self, operation: str) -> Json:
+        """How far an operation is: `{"operation", "released", "finished", "error"}`.
+
+        Raises:
+            OperationRefused: no such operation.
+        """
+        return self.bulk.progress(operation)
 
     def quarantine_skip(self, quarantine_id: str) -> Json:
         """Give up for good: a given-up delivery is skipped, so that the next one of its subscription may go; a held revision is

@@ -35,6 +35,8 @@ DEEDS: Final = frozenset(
         "quarantine_show",
         "quarantine_export",
         "quarantine_release",
+        "quarantine_release_all",
+        "operation_progress",
         "quarantine_skip",
         "status",
     }

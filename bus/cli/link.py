@@ -97,6 +97,14 @@ class Operations(Protocol):
         """Let it go on: a delivery is due again, a held revision is accepted. Returns `{"entry"}`."""
         ...
 
+    def quarantine_release_all(self, tenant: str, subscription: str) -> Row:
+        """Release everything of a subscription that was given up. Returns `{"operation"}` at once."""
+        ...
+
+    def operation_progress(self, operation: str) -> Row:
+        """How far an operation is: `{"operation", "released", "finished", "error"}`."""
+        ...
+
     def quarantine_skip(self, id: str) -> Row:  # noqa: A002
         """Give it up for good, so that later deliveries may go. Returns `{"entry"}`."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +11,10 @@ import typer
 from bus.cli import show
 from bus.cli.night import QUARANTINE, Json, Limit, TenantFilter
 from bus.cli.session import session_of
+from bus.errors import OperationRefused
 from bus.message import QuarantineKind
 
+_LOOK_SECONDS = 0.2
 EntryId = Annotated[str, typer.Argument(help="Id of the quarantine entry, e.g. 332020-q3.")]
 
 RECORDS: show.Columns = [
@@ -34,6 +37,7 @@ def commands() -> typer.Typer:
     group.command("show")(show_entry)
     for command in (export, release, skip):
         group.command()(command)
+    group.command("release-all")(release_all)
     return group
 
 
@@ -98,6 +102,26 @@ def export(
         show.as_json(session, written)
     else:
         show.say(session, "RNK6020I", entry=entry, file=str(written["path"]), records=f"{written['records']:,}")
+
+
+def release_all(
+    context: typer.Context,
+    tenant: Annotated[str, typer.Option(help="The tenant's code.")],
+    subscription: Annotated[str, typer.Option(help="The subscription whose deliveries are released.")],
+    json_too: Json = False,
+) -> None:
+    """Let everything of one subscription go on that was given up. It runs in the node; this command waits for its end."""
+    session = session_of(context)
+    with session.operations() as operations:
+        operation = operations.quarantine_release_all(tenant, subscription)["operation"]
+        while not (found := operations.operation_progress(operation))["finished"]:
+            time.sleep(_LOOK_SECONDS)
+    if found["error"]:
+        raise OperationRefused("RNK6097E", operation=operation, released=found["released"], reason=found["error"])
+    if json_too:
+        show.as_json(session, found)
+    else:
+        show.say(session, "RNK6096I", operation=operation, subscription=subscription, released=f"{found['released']:,}")
 
 
 def release(context: typer.Context, entry: EntryId, json_too: Json = False) -> None:

@@ -17,7 +17,7 @@ from typing import Final, Protocol
 
 from bus.broker.hints import Hints
 from bus.calendar import business_date
-from bus.errors import EventRefused, NotFound
+from bus.errors import EventRefused, NotFound, Overloaded
 from bus.event import ClaimedEvent, EventDelivery, EventDraft, EventOutcome, EventTaken, NewEvent, PoisonEvent, Way
 from bus.event_ports import IncomingEvent
 from bus.events.cloudevents import Published, parse_binary, parse_structured, time_us
@@ -42,6 +42,10 @@ class EventObserver(Protocol):
 
     def event(self, tenant: str, interface: str, outcome: str) -> None:
         """One came, and this became of it: accepted, duplicate, conflict, refused."""
+        ...
+
+    def overloaded(self, reason: str) -> None:
+        """One was told to come back later."""
         ...
 
     def event_published(self, via: str, seconds: float) -> None:
@@ -125,8 +129,10 @@ class EventIntake:
         handed = [one for one in new.deliveries if one.hand_over]
         try:
             taken = await self.commit.accept(new)
-        except BaseException:
+        except BaseException as error:
             self._unreserve(new.tenant, handed)
+            if isinstance(error, Overloaded):
+                self.observer.overloaded("events_waiting")
             raise
         self.observer.event_published(via, self._clock_seconds() - began)
         self.observer.event(to.tenant, to.interface.id, taken.outcome.value)

@@ -6,6 +6,8 @@ who decided. The same decision twice changes nothing; the opposite one is refuse
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import exists, func, select
 
 from bus.errors import OperationRefused
@@ -39,6 +41,26 @@ class SqlOperateJournal(JournalRole):
             elif row.kind != QuarantineKind.HELD_REVISION and not _corrected(transaction, row):
                 raise OperationRefused("RNK3012E", id=quarantine_id, kind=row.kind)
             return close_quarantine(transaction, row, EntryKind.RELEASED, by=by)
+
+    def given_up(self, tenant: str, subscription: str, *, after: int, limit: int) -> Sequence[QuarantineEntry]:
+        """Open entries of given-up deliveries of a subscription, oldest first, with a serial above `after`."""
+        own = (quarantine.c.tenant == tenant, quarantine.c.serial > after, quarantine.c.state == OPEN)
+        kind = (quarantine.c.kind == QuarantineKind.GIVEN_UP.value, quarantine.c.subject == subscription)
+        with self._database.read() as connection:
+            rows = connection.execute(select(quarantine).where(*own, *kind).order_by(quarantine.c.serial).limit(limit)).all()
+        return [quarantine_of(row) for row in rows]
+
+    def release_all(self, quarantine_ids: Sequence[str], *, by: str) -> Sequence[str]:
+        """Release the given-up deliveries among these entries that are open still, in one transaction. Returns the deliveries' ids."""
+        released = []
+        with self._begin() as transaction:
+            for quarantine_id in quarantine_ids:
+                row = _entry(transaction, quarantine_id)
+                if row.state == OPEN and row.kind == QuarantineKind.GIVEN_UP:
+                    _make_due(transaction, row)
+                    close_quarantine(transaction, row, EntryKind.RELEASED, by=by)
+                    released.append(id_of(row.tenant, "d", row.delivery))
+        return released
 
     def skip(self, quarantine_id: str, *, by: str) -> QuarantineEntry:
         """Give up for good: a given-up delivery is skipped, so that later ones may go; a held revision is refused.
