@@ -123,6 +123,8 @@ class Sender:
     running: dict[tuple[str, int], Sending] = field(default_factory=dict)
     """by delivery and fence, in the order they began"""
     _slow: int = 0
+    _away: bool = False
+    """the journal could not be reached when last an outcome was to be booked"""
 
     def begin(self, stream: Stream, claimed: Sequence[ClaimedEvent]) -> None:
         """Send what is claimed; each has its place and its slot."""
@@ -294,13 +296,15 @@ class Sender:
             try:
                 state = await self.commits.settle(settlement)
             except (JournalUnavailable, Overloaded) as error:
-                log("RNK7011E", reason=str(error))
-                waited = True
+                if not self._away:  # said once, however many sends wait to be booked
+                    log("RNK7011E", reason=str(error))
+                self._away = waited = True
                 await self.pause()
             except BusError as error:
                 log("RNK7011E", reason=str(error))
                 return
             else:
+                self._away = False
                 break
         if waited:
             self.ask(sending.stream)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -344,6 +345,25 @@ async def test_a_breaker_leaves_the_endpoint_alone_and_costs_no_attempt(journal:
         await bench.dispatcher.sweep()
         await bench.observer.has("delivered", 10)
     assert sum(one.attempts for one in journal.deliveries(tenant=TENANT, limit=100)) == 3
+
+
+async def test_a_rate_is_kept_and_shared_by_the_subscriptions_of_the_endpoint(journal: SqlJournal, clock: ManualClock) -> None:
+    sink = Sink()
+    names = ("welfare", "tax", "water")
+    receivers = Configured({"portal": sink}, {"portal": Limits(per_second=2)}, dict.fromkeys(names, "portal"))
+    async with dispatching(journal, clock, receivers) as bench:
+        deliveries = [to(name, endpoint="portal") for name in names]
+        await asyncio.gather(*[bench.commits.accept(event(number, *deliveries)) for number in range(4)])
+        for name in names:
+            bench.dispatcher.wake(TENANT, name, 4)
+        for half_second in range(1, 13):
+            await bench.observer.has("delivered", half_second)
+            await bench.quiet()
+            assert len(sink.came) == half_second
+            taken = Counter(one.subscription for one in sink.taken)
+            assert max(taken.values()) - min(taken[name] for name in names) <= 1
+            bench.advance(0.5)
+            await bench.dispatcher.sweep()
 
 
 async def test_handed_over_while_the_breaker_opens_waits_without_an_attempt(journal: SqlJournal, clock: ManualClock) -> None:
