@@ -115,20 +115,18 @@ def _show(session: Session, lent: Lent, *, json_too: bool) -> None:
         session.out.file.write(json.dumps(lent, ensure_ascii=False) + "\n")
         return
     event = lent["event"]
-    show.facts(
-        session,
-        {
-            "delivery": lent["delivery"],
-            "number": lent["number"],
-            "attempt": lent["attempt"],
-            "message": event.get("renkeimessage"),
-            "event_id": event.get("id"),
-            "type": event.get("type"),
-            "source": event.get("source"),
-            "event_subject": event.get("subject"),
-            "event_time": event.get("time"),
-            "in_reply_to": event.get("inreplyto"),
-            "data": json.dumps(event.get("data"), ensure_ascii=False),
-        },
-    )
+    found = {
+        "delivery": lent["delivery"],
+        "number": lent["number"],
+        "attempt": lent["attempt"],
+        "message": event.get("renkeimessage"),
+        "event_id": event.get("id"),
+        "type": event.get("type"),
+        "source": event.get("source"),
+        "event_subject": event.get("subject"),
+        "event_time": event.get("time"),
+        "in_reply_to": event.get("inreplyto"),
+    }
+    show.facts(session, {name: value for name, value in found.items() if value})
+    session.out.print(json.dumps(event.get("data"), ensure_ascii=False), soft_wrap=True, markup=False)
     session.out.print()
