@@ -71,6 +71,8 @@ class EventDelivery:
     """an address delivery: it waits for the flags of its person at the same system"""
     hand_over: bool = False
     """claim it in the accepting transaction for the accepting node, if it is the head of its key"""
+    expires_seconds: float | None = None
+    """how long it is worth making, by its subscription; the event's own time counts too, whichever is over first"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,7 @@ def _recipient(interface: Interface, subscription: Subscription, adapter: str, r
         filtered=False,
         flags=measure == "flags",
         waits=measure == "waits",
+        expires_seconds=subscription.expires_seconds,
     )
     test = predicate(subscription.filter, reader.contract) if subscription.filter is not None else None
     return Recipient(subscription, sent, replace(sent, filtered=True), replace(sent, hand_over=True), test)

@@ -144,9 +144,7 @@ class _Numbers:
             for to in event.deliveries:
                 wanted[event.tenant, "delivery"] += 1
                 wanted[event.tenant, f"subscription:{to.subscription}"] += 1
-        self._next = {
-            (tenant, counter): transaction.next(tenant, counter, many=many) for (tenant, counter), many in sorted(wanted.items())
-        }
+        self._next = {(tenant, counter): transaction.next(tenant, counter, many=many) for (tenant, counter), many in sorted(wanted.items())}
 
     def message(self, tenant: str) -> int:
         """The next serial of a message."""
@@ -283,8 +281,15 @@ def _delivery(event: NewEvent, serial: int, to: EventDelivery, numbers: _Numbers
         "way": to.way.value,
         "lane": int(to.lane),
         "flagging": FLAGS if to.flags else WAITS if to.waits else 0,
-        "expires_at_us": event.expires_at_us,
+        "expires_at_us": _expires_at_us(event, to, now_us),
     }
+
+
+def _expires_at_us(event: NewEvent, to: EventDelivery, now_us: int) -> int | None:
+    if to.expires_seconds is None:
+        return event.expires_at_us
+    own_us = now_us + round(to.expires_seconds * 1_000_000)
+    return own_us if event.expires_at_us is None else min(own_us, event.expires_at_us)
 
 
 def _arm(row: dict[str, Any], now_us: int, armed: bool, owner: str | None, lease_us: int) -> None:

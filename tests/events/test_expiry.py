@@ -41,6 +41,18 @@ async def test_what_nobody_fetches_expires_also(journal: SqlJournal, clock: Manu
     assert kinds[-1] == "expired"
 
 
+def test_a_subscription_may_have_a_time_of_its_own(journal: SqlJournal, clock: ManualClock) -> None:
+    brief, patient = to("brief", expires_seconds=10), to("patient", expires_seconds=100)
+    accept(journal, clock, 1, brief, patient, to(), seconds=50)
+    accept(journal, clock, 2, brief, to(), seconds=None)
+    clock.advance(11)
+    assert sorted(journal.expire_due(10)) == [(Way.PUSH, TENANT, "brief")] * 2
+    clock.advance(40)
+    assert sorted(one[2] for one in journal.expire_due(10)) == ["patient", "welfare"]
+    clock.advance(10_000)
+    assert journal.expire_due(10) == []
+
+
 def test_what_is_held_is_left_to_its_holder(journal: SqlJournal, clock: ManualClock) -> None:
     accept(journal, clock, 1)
     (claimed,) = claim_directly(journal)
