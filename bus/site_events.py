@@ -203,3 +203,21 @@ def event_endpoint(endpoint: Item, known: Known) -> Iterator[Problem]:
         yield endpoint.problem("RNK2150E", "adapter", id=endpoint.text("id"))
     if "limits" in endpoint.data and adapter in installed_adapters() and not carries_events(adapter):
         yield endpoint.problem("RNK2136W", "limits", adapter=adapter)
+
+
+def queue_problems(tenant: Item) -> Iterator[Problem]:
+    """AMQP queues that a tenant's flows would share: an endpoint's only queue, or one name at two endpoints."""
+    flows = [(item, "in") for item in tenant.items("interfaces")] + [(item, "out") for item in tenant.items("subscriptions")]
+    first: dict[str, Item] = {}
+    for endpoint in tenant.items("endpoints"):
+        if adapter_of(endpoint) != "amqp":
+            continue
+        own = [f"{way}.{item.text('id')}" for item, way in flows if item.text("endpoint") == endpoint.text("id")]
+        queue = endpoint.part("settings").text("queue")
+        if queue is not None and len(own) > 1:
+            yield endpoint.part("settings").problem("RNK2151E", "queue", queue=queue, flows=", ".join(own))
+            continue
+        for name in own if queue is None else (queue,):
+            if name in first:
+                yield endpoint.problem("RNK2155E", "id", queue=name, other=first[name].text("id"))
+            first.setdefault(name, endpoint)

@@ -20,6 +20,7 @@ from bus.site_events import (
     flow_of_interface,
     flow_of_subscription,
     interface_keys,
+    queue_problems,
     subscription_keys,
     without_flags,
 )
@@ -46,6 +47,7 @@ def tenant_problems(tenant: Item, known: Known) -> Iterator[Problem]:
     for subscription in subscriptions:
         yield from _subscription(subscription, by_kind, known)
     yield from without_flags(subscriptions, by_kind)
+    yield from queue_problems(tenant)
     yield from _unused(tenant)
 
 

@@ -116,6 +116,17 @@ def test_amqp_needs_a_broker(site: ExampleSite) -> None:
     assert "RNK2231W" not in [found for found, _, _ in said]
 
 
+def test_flows_that_would_share_a_queue(site: ExampleSite) -> None:
+    at = site.edit(T, '{id: tax, system: "010", adapter: http}', '{id: tax, system: "010", adapter: amqp, settings: {queue: tax}}')
+    assert ("RNK2151E", "332020.yaml", at) in site.said()  # a question goes out, move-ins and flags come in
+    site.edit(T, "settings: {queue: tax}", "settings: {}")
+    assert site.said() == []
+    site.edit(T, "endpoints:", """endpoints:
+  - {id: tax_more, system: "010", adapter: amqp, settings: {queue: in.question}}""")
+    site.edit(T, 'interface: flags, system: "010", endpoint: tax', 'interface: flags, system: "010", endpoint: tax_more')
+    assert [(found, name) for found, name, _ in site.said()] == [("RNK2155E", "332020.yaml")]
+
+
 def test_a_contract_without_an_ordering_key(site: ExampleSite) -> None:
     library = Path(__file__).parents[2] / "contracts" / "library" / "resident@1.0.yaml"
     text = library.read_text("utf-8").replace("contract: resident@1.0", "contract: visit@1.0", 1)
