@@ -88,7 +88,9 @@ class SqlQueryJournal(JournalRole):
         wanted: dict[str, object] = {"tenant": tenant, "subscription": subscription, "state": state}
         if not _of_message(wanted, message):
             return ()
-        return tuple(delivery_of(row) for row in self._all(_newest(deliveries, wanted, limit)))
+        rows = self._all(_of_one_message(deliveries, wanted) if message is not None else _newest(deliveries, wanted, limit))
+        found = [delivery_of(row) for row in rows]
+        return tuple(found if message is None else sorted(found, key=lambda one: -key_of(one.id, "d")[1])[:limit])
 
     def quarantine(
         self,
@@ -173,6 +175,11 @@ def _newest(table: Table, wanted: Mapping[str, object], limit: int) -> Select[An
             newest = (table.c.number.desc(),)
     shown = [column for column in table.c if column.name != "body"]
     return select(*shown).where(*chosen).order_by(*newest).limit(limit)
+
+
+def _of_one_message(table: Table, wanted: Mapping[str, object]) -> Select[Any]:
+    """The rows of one message, which are few: in no order, so that nothing but their own index is read."""
+    return select(table).where(*(table.c[name] == value for name, value in wanted.items() if value is not None))
 
 
 def _of_message(wanted: dict[str, object], message: str | None) -> bool:
