@@ -42,13 +42,11 @@ def reference(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def answers(*statuses: int, schema: str = "", media_type: str = "application/json", bare: bool = False, protocol: bool = True) -> Answers:
-    """The answers of a route: those named, and those that any route has (unless `protocol` is False: it only tells of the protocol).
-
-    `schema` is that of a 200. `bare`: without bodies, as HEAD has them.
-    """
+def answers(*statuses: int, schema: str = "", media_type: str = "application/json", bare: bool = False) -> Answers:
+    """The answers of a route: those named, and those that any route has. `schema` is that of a 200. `bare`: without bodies, as HEAD has
+    them."""
     made: Answers = {}
-    for status in sorted({*statuses, *(_EVERYWHERE if protocol else ())}):
+    for status in sorted({*statuses, *_EVERYWHERE}):
         made[status] = {"description": _WORDS[status]}
         if status not in _GIVEN and not bare:
             made[status]["content"] = {PROBLEM: {"schema": reference("Problem")}}

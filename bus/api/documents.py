@@ -89,6 +89,7 @@ def publish_operation(event: str = "CloudEvent", data: str = "Data") -> Json:
     """The publish route, which FastAPI does not know."""
     told = answers(202, 207, 400, 408, 409, 413, 415, 429)
     either = {"anyOf": [reference("Taken"), reference("TakenBatch")]}
+    told[202]["description"] = "taken, and on disk"
     told[202]["content"] = {"application/json": {"schema": either}}
     told[207]["content"] = {"application/json": {"schema": reference("TakenBatch")}}
     return {

@@ -49,7 +49,7 @@ def upload_router(api: ApiParts) -> APIRouter:
 
 
 def _add_creation(router: APIRouter, api: ApiParts) -> None:
-    @router.options("/interfaces/{interface}/uploads", status_code=204, responses=answers(204, protocol=False))
+    @router.options("/interfaces/{interface}/uploads", status_code=204, include_in_schema=False)
     async def options(tenant: str, interface: str) -> Response:  # noqa: ARG001 - the same for all
         """What of the protocol is spoken here."""
         return Response(status_code=204, headers=_OPTIONS)
