@@ -22,11 +22,14 @@ from bus.broker.hints import Hints
 from bus.errors import OperationRefused
 from bus.event import EventDraft
 from bus.intake_submitted import Submissions
-from bus.message import DeliveryState, Message, MessageState, QuarantineEntry, QuarantineKind
+from bus.message import DeliveryState, Message, MessageState, NewDelivery, QuarantineEntry, QuarantineKind
 from bus.operations_bulk import BulkReleases
+from bus.operations_events import KIND as EVENT
+from bus.operations_events import event_again
 from bus.operations_shown import event_shown, shown
 from bus.ports import AcceptJournal, Clock, OperateJournal, PayloadStore, QueryJournal
 from bus.routing import delivery_to, route
+from bus.site import Subscription
 from contracts.explain import reason
 from contracts.masking import mask_for
 from contracts.messages import LANGUAGES
@@ -145,7 +148,7 @@ class Operations:
 
     def _event(self, message: Message) -> Json | None:
         """The attributes of an event; its subject only when the contract, which must be known still, speaks of no people."""
-        if message.kind != "event":
+        if message.kind != EVENT:
             return None
         registry, contract = self.recipes.registry, message.versions.contract
         people = contract not in registry.names() or any(field.sensitivity != "none" for field in registry.contract(contract).fields)
@@ -220,11 +223,17 @@ class Operations:
         to = self.recipes.subscription(tenant, subscription)
         if to.interface != found.identity.interface:
             raise OperationRefused("RNK6081E", message=message, subscription=subscription, interface=to.interface)
-        interface = self.recipes.interface(tenant, to.interface)
-        new = delivery_to(self.recipes.tenant(tenant), interface, to, found.identity, revision=found.revision, records=found.good.records)
-        delivery = self.journal.resend(message, new, by=_who())
-        self.hints.publish([delivery.id])
+        delivery = self.journal.resend(message, self._again(found, to), by=_who())
+        self.hints.publish([delivery.id if found.kind != EVENT else f"{delivery.id}/{subscription}"])
         return {"delivery": shown(delivery)}
+
+    def _again(self, message: Message, to: Subscription) -> NewDelivery:
+        """One more delivery of the message; that of an event in the order of its person."""
+        if message.kind == EVENT:
+            earlier = self.journal.deliveries(message=message.id, limit=1)
+            return event_again(self.recipes, message, to, earlier[0].ordering_key if earlier else message.id)
+        loaded, interface = self.recipes.tenant(message.identity.tenant), self.recipes.interface(message.identity.tenant, to.interface)
+        return delivery_to(loaded, interface, to, message.identity, revision=message.revision, records=message.good.records)
 
     def quarantine_release(self, quarantine_id: str) -> Json:
         """Release: a given-up delivery is due again, a held revision is accepted and delivered.
@@ -304,8 +313,8 @@ class Operations:
 
     def _records(self, entry: QuarantineEntry) -> Iterator[Json]:
         """The entry's broken records without their bytes, every value masked as its contract says."""
-        if not entry.parts:  # a whole file that was never read, a given-up delivery: nothing of one record is to be shown
-            return
+        if not entry.parts or entry.kind is QuarantineKind.POISON:
+            return  # what was never read into fields, or a given-up delivery: nothing of one record is to be shown
         contract = self._contract(entry)
         for part in entry.parts:
             for record in read_lines(self.payloads.get(part, entry.tenant, entry.message)):
