@@ -11,7 +11,6 @@ import contextlib
 import json
 import secrets
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
@@ -23,12 +22,10 @@ from starlette.types import Receive, Scope, Send
 from bus.api.asyncapi import asyncapi_document, everybody
 from bus.api.bodies import CallerLeft, misunderstood
 from bus.api.calls import ApiParts
+from bus.api.described import routed, routes_described
 from bus.api.documents import tenant_document, whole_document
-from bus.api.message_routes import message_router
 from bus.api.problems import CallRefused, language_of, problem_response
 from bus.api.publish import PublishRoute
-from bus.api.pull_routes import pull_router
-from bus.api.upload_routes import upload_router
 from bus.errors import told_of
 from contracts.errors import RenkeiError
 from monitoring.log import log
@@ -76,13 +73,8 @@ class Applications:
 
 def _framework(parts: ApiParts) -> FastAPI:
     """Everything but publishing."""
-    app = FastAPI(
-        title="Renkei", version=version("renkei-bus"), openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False,
-        default_response_class=Response,
-    )  # fmt: skip
+    app = routed(parts)
     app.router.routes.append(Route("/v1/{tenant}/interfaces/{interface}/events", parts.publish, methods=["POST"]))
-    for router in (message_router(parts), pull_router(parts), upload_router(parts)):
-        app.include_router(router)
     _add_documents(app, parts)
     app.add_exception_handler(RenkeiError, _refused)
     app.add_exception_handler(RequestValidationError, _misunderstood)
@@ -131,7 +123,7 @@ def _add_documents(app: FastAPI, parts: ApiParts) -> None:
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi(request: Request, tenant: str | None = None) -> Response:
         if not made:
-            made["whole"] = whole_document(app.openapi(), signs_in=signs_in)
+            made["whole"] = whole_document(routes_described(), signs_in=signs_in)
         if tenant is None:
             return _document(made["whole"])
         return _document(tenant_document(made["whole"], parts.site, parts.recipes.registry, parts.who(request, tenant)))

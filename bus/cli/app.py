@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from bus.cli import bench, contract_commands, demo, generate, keys, night, publish, quarantine, show, site_commands, subscribe
+from bus.cli import api_commands, bench, contract_commands, demo, generate, keys, night, publish, quarantine, show, site_commands, subscribe
 from bus.cli.exits import ExitCode, of_error
 from bus.cli.language import chosen, known, speak
 from bus.cli.session import Session
@@ -43,9 +43,7 @@ def build() -> Any:
     @app.callback()
     def root(
         lang: Annotated[str | None, typer.Option(help="Language: ja or en. Otherwise RENKEI_LANG, otherwise the locale.")] = None,
-        site: Annotated[
-            Path | None, typer.Option(help="Folder of site.yaml. Otherwise RENKEI_SITE, otherwise the current folder.")
-        ] = None,
+        site: Annotated[Path | None, typer.Option(help="Folder of site.yaml. Otherwise RENKEI_SITE, otherwise the current folder.")] = None,
         version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_version, help="Show the version and exit.")] = False,
     ) -> None:
         # The first two are taken out of the arguments before; they stand here to be shown in the help.
@@ -55,6 +53,7 @@ def build() -> Any:
         part.add(app)
     app.add_typer(quarantine.commands(), name="quarantine")
     app.add_typer(keys.commands(), name="keys")
+    app.add_typer(api_commands.commands(), name="api")
     app.add_typer(contract_commands.commands(), name="contract")
     app.add_typer(bench.commands(), name="bench")
     return get_command(app)
