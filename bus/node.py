@@ -29,7 +29,8 @@ from bus.node_events import EventParts, open_events
 from bus.node_parts import Parts, assemble, configured_sources, own_name, private_folder
 from bus.operations import Operations
 from bus.operations_night import night
-from bus.site_check import load_site, site_alone
+from bus.site import LoadedSite
+from bus.site_check import site_alone
 from monitoring.log import log
 from monitoring.metrics import Waiting
 
@@ -234,9 +235,7 @@ def serve(folder: Path, *, role: Role = "all", name: str | None = None) -> None:
 
 
 @contextlib.contextmanager
-def running_node(
-    folder: Path, *, watch: bool = True, listen: bool = True, role: Role = "all", name: str | None = None
-) -> Iterator[Node]:
+def running_node(folder: Path, *, watch: bool = True, listen: bool = True, role: Role = "all", name: str | None = None) -> Iterator[Node]:
     """The node of the site in `folder`, running in a thread of this process. Raises what its start raises."""
     ready: Future[Node] = Future()
     stopping: Future[asyncio.Event] = Future()
@@ -285,7 +284,7 @@ def open_operations(folder: Path) -> Iterator[Operations | RemoteOperations]:
     Raises:
         NodeBusy: another process holds the site and does not answer. DocumentInvalid, SiteInvalid: the configuration.
     """
-    site = load_site(folder)
+    site = LoadedSite(site_alone(folder), folder.resolve(), {})  # where it is; thousands of tenants' files are not read for that
     named = os.environ.get(NODE_VARIABLE) or site.site.node
     socket = private_folder(site) / own_name(site, named, SOCKET)
     if socket.exists():

@@ -170,12 +170,10 @@ def api_address(folder: Path) -> str:
     Raises:
         NothingThere: no site in the folder. NotServed: no node of it serves applications. SiteInvalid, DocumentInvalid: see `renkei check`.
     """
-    site_folder(folder)
     from bus.node import NODE_VARIABLE
     from bus.node_parts import own_name
-    from bus.site_check import site_alone
 
-    site = LoadedSite(site_alone(folder), folder.resolve(), {})
+    site = _without_tenants(site_folder(folder))
     api, node = site.site.api, os.environ.get(NODE_VARIABLE) or site.site.node
     left = site.path(site.site.journal.file).parent / own_name(site, node, API_PORT)
     try:
@@ -204,14 +202,20 @@ def serve(folder: Path, language: Language, *, log_json: bool, role: Role = "all
     run(folder, role=role, name=node)
 
 
+def _without_tenants(folder: Path) -> LoadedSite:
+    """The site as `site.yaml` says, without reading what may be thousands of tenants' files."""
+    from bus.site_check import site_alone
+
+    return LoadedSite(site_alone(folder), folder.resolve(), {})
+
+
 @contextmanager
 def _logging_to_file(folder: Path, language: Language) -> Iterator[None]:
     """What a command does in its own process is logged beside the journal, so that standard error holds the command's words alone."""
     from bus.node_parts import private_folder
-    from bus.site_check import load_site
     from monitoring.log import set_up_log
 
-    path = private_folder(load_site(folder)) / LOG
+    path = private_folder(_without_tenants(folder)) / LOG
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="utf-8") as stream:
         set_up_log(language=language, zone=time_zone(folder), stream=stream)
         try:

@@ -17,7 +17,7 @@ from bus.errors import OperationRefused
 from bus.event import PoisonEvent
 from bus.message import Part
 from bus.node import Node, running_node
-from bus.payloads import Binding
+from bus.ports import Binding
 
 
 @dataclass
