@@ -62,8 +62,8 @@ class EventJournal(Protocol):
         """One event with its body; NotFound when there is none."""
         ...
 
-    def reply_to(self, message_id: str) -> EventDraft | None:
-        """The first message accepted as a reply to that one."""
+    def reply_to(self, message_id: str, *, interface: str | None = None) -> EventDraft | None:
+        """The first message accepted as a reply to that one; `interface`: of those that came on it."""
         ...
 
     def sent_after(self, tenant: str, subscription: str, number: int, *, limit: int) -> Sequence[ClaimedEvent]:

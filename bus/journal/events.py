@@ -101,10 +101,12 @@ class SqlEventJournal(JournalRole):
             raise not_found(message_id, "m")
         return draft_of(row)
 
-    def reply_to(self, message_id: str) -> EventDraft | None:
-        """The first message accepted as a reply to that one."""
+    def reply_to(self, message_id: str, *, interface: str | None = None) -> EventDraft | None:
+        """The first message accepted as a reply to that one; `interface`: of those that came on it."""
         tenant, serial = key_of(message_id, "m")
-        own = (messages.c.tenant == tenant, messages.c.in_reply_to == serial, messages.c.in_reply_to.is_not(None))
+        own = [messages.c.tenant == tenant, messages.c.in_reply_to == serial, messages.c.in_reply_to.is_not(None)]
+        if interface is not None:
+            own.append(messages.c.interface == interface)
         with self._database.read() as connection:
             row = connection.execute(select(messages).where(*own).order_by(messages.c.serial).limit(1)).one_or_none()
         return None if row is None else draft_of(row)
