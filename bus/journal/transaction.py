@@ -87,7 +87,6 @@ class Transaction:
         self.connection.execute(insert(entries), [asdict(entry) for entry in made])
         return made
 
-
     def append_many(self, changes: Mapping[str, Sequence[Change]]) -> None:
         """Append entries of several tenants, in order; the quick way when there are many, without giving them back."""
         made: list[dict[str, object]] = []
