@@ -186,9 +186,7 @@ def _outgoing(subscription: Item, interface: Item | None, known: Known) -> Itera
         yield subscription.problem("RNK2221W", "file", pattern=pattern, words=", ".join(f"{{{word}}}" for word in missing))
 
 
-def _flows(
-    tenant: str, item: Item, keys: Sequence[str], interface: str | None, folders: dict[tuple[str, str], Path]
-) -> Iterator[Flow]:
+def _flows(tenant: str, item: Item, keys: Sequence[str], interface: str | None, folders: dict[tuple[str, str], Path]) -> Iterator[Flow]:
     endpoint = item.text("endpoint")
     if endpoint is None:
         return
