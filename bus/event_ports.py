@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from bus.event import ClaimedEvent, EventDraft, EventTaken, NewEvent, OutgoingEvent, PoisonEvent, Settlement, Wanted
-from bus.message import DeliveryState, QuarantineEntry
+from bus.message import DeliveryState, Part, QuarantineEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,10 @@ class EventJournal(Protocol):
 
     def poison(self, poison: PoisonEvent) -> QuarantineEntry:
         """Put what cannot become a message into quarantine; the same part twice is one entry."""
+        ...
+
+    def dead_letter(self, letter: DeadLetter, part: Part) -> QuarantineEntry:
+        """Put what a receiver gave back into quarantine, where it can be sent again; the same one twice is one entry."""
         ...
 
     def renew_events(self, claims: Sequence[tuple[str, int]], *, lease_seconds: float) -> Sequence[bool]:
@@ -121,6 +125,40 @@ class EventSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An event that the receiver's broker gave back after it was delivered: the application rejected it, let it go too often, or did not
+    fetch it in time."""
+
+    tenant: str
+    subscription: str
+    endpoint: str
+    delivery: str
+    """its idempotency key, as far as it can be read; else empty"""
+    reason: str
+    """the broker's word: `rejected`, `delivery_limit`, `expired` or `maxlen`; empty when it says none"""
+    queue: str
+    """where the application was to fetch it"""
+    content_type: str
+    body: bytes
+
+
+Bury = Callable[[DeadLetter], Awaitable[None]]
+"""Returns when the journal has it where an operator sees it. Raises JournalUnavailable: not now; the source keeps it and tries again."""
+
+
+class DeadLetterSource(Protocol):
+    """Takes back what the receivers of one endpoint gave up, until cancelled; survives reconnects."""
+
+    async def run(self, bury: Bury) -> None:
+        """Take back for ever."""
+        ...
+
+
+def tell_nobody(message_id: str, /, **facts: object) -> None:
+    """Where an adapter's words go when nobody listens."""
+
+
+@dataclass(frozen=True, slots=True)
 class EventPlace:
     """What an event adapter is told of an endpoint: who and where it is, and the connection of the site's broker, if it has one."""
 
@@ -134,6 +172,8 @@ class EventPlace:
     subscriptions: Sequence[str]
     """that it serves"""
     broker: Broker | None
+    tell: Callable[..., None] = tell_nobody
+    """`tell(message_id, **facts)`: the node's log, for trouble that no event is to blame for"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,4 +194,13 @@ class EventAdapter(Protocol):
 
     def event_sink(self, place: EventPlace) -> EventSink | None:
         """A sink, or None when the subscriber fetches them itself (pull)."""
+        ...
+
+
+@runtime_checkable
+class GivesDeadLetters(Protocol):
+    """What an event adapter has besides when receivers may give back what was delivered."""
+
+    def dead_letters(self, place: EventPlace) -> DeadLetterSource | None:
+        """Where they come back, or None when this endpoint has no receivers."""
         ...

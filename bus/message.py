@@ -69,6 +69,8 @@ class QuarantineKind(StrEnum):
     """a delivery that used up its attempts"""
     POISON = "poison"
     """came over AMQP and cannot become a message: its raw bytes are kept"""
+    DEAD_LETTER = "dead_letter"
+    """delivered over AMQP, and given back: the application refused it, let it go too often, or did not fetch it in time"""
 
 
 class ReceiptOutcome(StrEnum):

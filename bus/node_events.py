@@ -7,14 +7,15 @@ files. Made and used in the node's event loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import entry_points
 from typing import Any, Final
 
 from bus.errors import SiteInvalid, told_of
 from bus.event import Way
-from bus.event_ports import Broker, EventAdapter, EventPlace, EventSink, EventSource
+from bus.event_ports import Broker, DeadLetterSource, EventAdapter, EventPlace, EventSink, EventSource, GivesDeadLetters
 from bus.events.dispatch import EventDispatcher
 from bus.events.group_commit import GroupCommit
 from bus.events.intake import EventIntake
@@ -100,6 +101,7 @@ class EventParts:
     dispatcher: EventDispatcher
     sinks: Mapping[tuple[str, str], EventSink]
     sources: Mapping[tuple[str, str], EventSource]
+    letters: Mapping[tuple[str, str], DeadLetterSource]
     _tasks: list[asyncio.Task[Any]] = field(default_factory=list)
 
     @property
@@ -140,14 +142,16 @@ class EventParts:
             self.parts.file_hints.publish(files)
 
     def receive(self) -> Iterator[Coroutine[Any, Any, None]]:
-        """What takes events in from AMQP, one for each endpoint, for ever."""
+        """What takes events in from AMQP, and takes back dead letters, one for each endpoint, for ever."""
         for (tenant, endpoint), source in self.sources.items():
-            yield self._receive(tenant, endpoint, source)
+            yield self._again(tenant, endpoint, partial(source.run, self.intake.receive))
+        for (tenant, endpoint), letters in self.letters.items():
+            yield self._again(tenant, endpoint, partial(letters.run, self.intake.bury))
 
-    async def _receive(self, tenant: str, endpoint: str, source: EventSource) -> None:
+    async def _again(self, tenant: str, endpoint: str, receive: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
-                await source.run(self.intake.receive)
+                await receive()
             except Exception as error:  # noqa: BLE001 - one endpoint, whatever its trouble, ends no other and not the node
                 log("RNK7010E", tenant=tenant, endpoint=endpoint, reason=told_of(error))
             await asyncio.sleep(SOURCE_AGAIN_SECONDS)
@@ -177,19 +181,22 @@ def open_events(parts: Parts, owner: str) -> EventParts:
     )
     sinks: dict[tuple[str, str], EventSink] = {}
     sources: dict[tuple[str, str], EventSource] = {}
+    letters: dict[tuple[str, str], DeadLetterSource] = {}
     for place, endpoint in _places(site):
         adapter = event_adapter(endpoint.adapter)
         if place.interfaces and (source := adapter.event_source(place)) is not None:
             sources[place.tenant, place.endpoint] = source
         if place.subscriptions and (sink := adapter.event_sink(place)) is not None:
             sinks[place.tenant, place.endpoint] = sink
+            if isinstance(adapter, GivesDeadLetters) and (given_back := adapter.dead_letters(place)) is not None:
+                letters[place.tenant, place.endpoint] = given_back
     renderer = Renderer(SiteTranslations(parts.recipes), parts.payloads)
     receivers = SiteReceivers(site.tenants.values(), sinks)
     dispatcher = EventDispatcher(
         owner, commits=commit, journal=parts.journal, receivers=receivers, renderer=renderer, observer=counting, clock=parts.clock
     )
     intake = EventIntake(recipes, commit, parts.journal, parts.payloads, parts.hashes, parts.hints, signals, parts.clock, counting)
-    return EventParts(parts, recipes, signals, counting, commit, renderer, intake, dispatcher, sinks, sources)
+    return EventParts(parts, recipes, signals, counting, commit, renderer, intake, dispatcher, sinks, sources, letters)
 
 
 def _places(site: LoadedSite) -> Iterator[tuple[EventPlace, Endpoint]]:
@@ -201,7 +208,8 @@ def _places(site: LoadedSite) -> Iterator[tuple[EventPlace, Endpoint]]:
                 continue
             interfaces = [one.id for one in loaded.tenant.interfaces if one.endpoint == endpoint.id and one.id in events]
             subscriptions = [one.id for one in loaded.tenant.subscriptions if one.endpoint == endpoint.id and one.interface in events]
-            yield EventPlace(code, endpoint.id, endpoint.settings, str(site.folder), interfaces, subscriptions, _broker(site)), endpoint
+            at = (code, endpoint.id, endpoint.settings, str(site.folder))
+            yield EventPlace(*at, interfaces, subscriptions, _broker(site), log), endpoint
 
 
 def _broker(site: LoadedSite) -> Broker | None:

@@ -19,7 +19,7 @@ from bus.broker.hints import Hints
 from bus.calendar import business_date
 from bus.errors import EventRefused, NotFound, Overloaded
 from bus.event import ClaimedEvent, EventDelivery, EventDraft, EventOutcome, EventTaken, NewEvent, PoisonEvent, Way
-from bus.event_ports import IncomingEvent
+from bus.event_ports import DeadLetter, IncomingEvent
 from bus.events.cloudevents import Published, parse_binary, parse_structured, time_us
 from bus.events.group_commit import GroupCommit
 from bus.events.recipes import EventInterface, EventRecipes
@@ -29,6 +29,7 @@ from bus.ports import Binding, Clock, PayloadStore
 from bus.security.keyed_hash import KeyedHash
 from contracts.errors import EventUnreadable
 from contracts.event_record import Record, masked
+from monitoring.log import log
 
 INLINE_BYTES: Final = 64 * 1024
 """A longer body stands in a part beside the journal."""
@@ -81,6 +82,10 @@ class IntakeEventJournal(Protocol):
         ...
 
     def poison(self, poison: PoisonEvent) -> QuarantineEntry:
+        """See `bus.event_ports.EventJournal`."""
+        ...
+
+    def dead_letter(self, letter: DeadLetter, part: Part) -> QuarantineEntry:
         """See `bus.event_ports.EventJournal`."""
         ...
 
@@ -159,6 +164,16 @@ class EventIntake:
             await self.publish(to, published, "amqp")
         except EventRefused as refused:
             await asyncio.to_thread(self._keep_poison, incoming, refused)
+
+    async def bury(self, letter: DeadLetter) -> None:
+        """Keep what a receiver gave back, where an operator sees it.
+
+        Raises:
+            JournalUnavailable: not now; it may come again.
+        """
+        part = await asyncio.to_thread(self._put, letter.tenant, "dead", letter.body)
+        await asyncio.to_thread(self.journal.dead_letter, letter, part)
+        log("RNK4318W", tenant=letter.tenant, subscription=letter.subscription, queue=letter.queue, reason=letter.reason or "-")
 
     # steps of publishing
 

@@ -11,18 +11,19 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, Text, bindparam, literal_column, select, tuple_, update
 
+from bus.errors import NotFound
 from bus.event import ClaimedEvent, EventDraft, Lane, PoisonEvent, Way
-from bus.event_ports import Group, GroupDone
+from bus.event_ports import DeadLetter, Group, GroupDone
 from bus.journal.claim import settle_clock
 from bus.journal.event_accept import accept_events
 from bus.journal.event_claim import claim_events, events_of
 from bus.journal.event_rows import claimed_of, draft_of
 from bus.journal.event_settle import settle_events
 from bus.journal.quarantining import OPEN, add_quarantine
-from bus.journal.rows import key_of, not_found, quarantine_of
+from bus.journal.rows import AnyRow, key_of, not_found, quarantine_of
 from bus.journal.tables import deliveries, messages, quarantine
-from bus.journal.transaction import JournalRole
-from bus.message import DeliveryState, NewQuarantine, QuarantineEntry, QuarantineKind
+from bus.journal.transaction import JournalRole, Transaction
+from bus.message import DeliveryState, NewQuarantine, Part, QuarantineEntry, QuarantineKind
 
 _OWN: Final = (deliveries.c.tenant == bindparam("of_tenant"), deliveries.c.serial == bindparam("of_serial"))
 _RENEW: Final = (
@@ -76,6 +77,24 @@ class SqlEventJournal(JournalRole):
             own = select(quarantine).where(*same).order_by(newest).limit(1)
             return quarantine_of(transaction.connection.execute(own).one())
 
+    def dead_letter(self, letter: DeadLetter, part: Part) -> QuarantineEntry:
+        """Put what a receiver gave back after its delivery into quarantine, where it can be sent again; once as long as it is open.
+
+        A letter whose delivery cannot be told, or is no longer known, stands there with its bytes alone.
+        """
+        facts: dict[str, object] = {"reason": letter.reason, "queue": letter.queue, "endpoint": letter.endpoint, "sha256": part.sha256}
+        with self._begin() as transaction:
+            row = _delivered(transaction, letter)
+            item = NewQuarantine(QuarantineKind.DEAD_LETTER, letter.subscription, 1, facts, [part])
+            message, delivery = (None, None) if row is None else (row.message, row.serial)
+            same = (quarantine.c.tenant == letter.tenant, quarantine.c.kind == QuarantineKind.DEAD_LETTER.value, quarantine.c.state == OPEN)
+            newest = select(quarantine).where(*same, quarantine.c.delivery == delivery).order_by(quarantine.c.serial.desc()).limit(100)
+            for known in transaction.connection.execute(newest):
+                if known.facts.get("sha256") == part.sha256:
+                    return quarantine_of(known)
+            add_quarantine(transaction, letter.tenant, [item], message=message, delivery=delivery)
+            return quarantine_of(transaction.connection.execute(newest.limit(1)).one())
+
     def renew_events(self, claims: Sequence[tuple[str, int]], *, lease_seconds: float) -> Sequence[bool]:
         """Prolong the leases of (delivery, fence); False where the claim has ended."""
         answers = []
@@ -123,6 +142,18 @@ class SqlEventJournal(JournalRole):
             claimed_of(row, fence=row.fence, attempts=row.attempts, lease_until_us=0, event=drafts[row.tenant, row.message])
             for row in rows
         ]
+
+
+def _delivered(transaction: Transaction, letter: DeadLetter) -> AnyRow | None:
+    """The delivery a letter names, if there is one of that subscription."""
+    try:
+        tenant, serial = key_of(letter.delivery, "d")
+    except NotFound:
+        return None
+    own = (deliveries.c.tenant == tenant, deliveries.c.serial == serial, deliveries.c.subscription == letter.subscription)
+    if tenant != letter.tenant:
+        return None
+    return transaction.connection.execute(select(deliveries).where(*own)).one_or_none()
 
 
 def _armed(way: Way) -> tuple[Any, ...]:

@@ -24,7 +24,8 @@ class SqlOperateJournal(JournalRole):
     """`bus.ports.OperateJournal` in SQL."""
 
     def release(self, quarantine_id: str, *, by: str) -> QuarantineEntry:
-        """Release: a given-up delivery becomes due again, with all its attempts; a held revision is left for the caller to accept.
+        """Release: a given-up delivery becomes due again, with all its attempts; a held revision is left for the caller to accept; what
+        came back as a dead letter is sent once more, as a delivery of its own.
 
         Records are released by a message that corrects theirs: the entry can be released once such a message is accepted.
 
@@ -38,6 +39,8 @@ class SqlOperateJournal(JournalRole):
                 return _already(row, quarantine_id, EntryKind.RELEASED)
             if row.kind == QuarantineKind.GIVEN_UP:
                 _make_due(transaction, row)
+            elif row.kind == QuarantineKind.DEAD_LETTER and row.delivery is not None:
+                _send_again(transaction, row, by)
             elif row.kind != QuarantineKind.HELD_REVISION and not _corrected(transaction, row):
                 raise OperationRefused("RNK3012E", id=quarantine_id, kind=row.kind)
             return close_quarantine(transaction, row, EntryKind.RELEASED, by=by)
@@ -128,6 +131,16 @@ def _make_due(transaction: Transaction, entry: AnyRow) -> None:
     state = DeliveryState.READY_TO_PUBLISH if delivery.publication else DeliveryState.DUE
     change(transaction, delivery, state=state.value, attempts=0, **arm(transaction, delivery, now_us))
     transaction.append(delivery.tenant, EntryKind.RELEASED, id_of(delivery.tenant, "d", delivery.serial), {"state": state.value})
+
+
+def _send_again(transaction: Transaction, entry: AnyRow, by: str) -> None:
+    """One more delivery like the one whose event was given back."""
+    row = _delivery(transaction, entry)
+    new = NewDelivery(**{name: getattr(row, name) for name in NewDelivery.__slots__})
+    message_id = id_of(row.tenant, "m", row.message)
+    own = (deliveries.c.tenant == row.tenant, deliveries.c.message == row.message, deliveries.c.subscription == row.subscription)
+    copies = transaction.connection.scalar(select(func.max(deliveries.c.copy)).where(*own)) or 0
+    add_delivery(transaction, message_id, new, copy=copies + 1, kind=EntryKind.SENT_AGAIN, by=by)
 
 
 def _corrected(transaction: Transaction, entry: AnyRow) -> bool:

@@ -11,7 +11,7 @@ from event_samples import OWNER, TENANT, claim, event, numbers, publish, settle,
 from bus.clock import ManualClock
 from bus.errors import NotFound
 from bus.event import Attributes, ClaimedEvent, EventOutcome, Lane, PoisonEvent, Settlement, Wanted, Way
-from bus.event_ports import Group
+from bus.event_ports import DeadLetter, Group
 from bus.journal.journal import SqlJournal
 from bus.message import DeliveryState, MessageState, Part
 
@@ -232,6 +232,27 @@ class EventLaws:
         first, again = journal.poison(poison), journal.poison(poison)
         assert first.id == again.id
         assert (first.kind.value, first.records, first.parts) == ("poison", 1, (part,))
+
+    def test_a_dead_letter_is_kept_once_and_can_be_sent_again(self, journal: SqlJournal) -> None:
+        part = Part("dead", 0, "332020/dead-1/dead-000000", 3, 3, "ab" * 32, "identity", True)
+        publish(journal, event(1, key="k"))
+        (sent,) = claim(journal)
+        settle(journal, sent)
+        letter = DeadLetter(TENANT, "welfare", "welfare_in", sent.id, "rejected", "out.welfare", "application/json", b"abc")
+        entry, again = journal.dead_letter(letter, part), journal.dead_letter(letter, part)
+        assert entry.id == again.id
+        assert (entry.kind.value, entry.delivery) == ("dead_letter", sent.id)
+        journal.release(entry.id, by="operator")
+        (once_more,) = claim(journal)
+        assert (once_more.event.attributes.id, once_more.number) == ("e1", 2)
+        assert once_more.id != sent.id, "sent again on purpose: its receiver must not take it for a repetition"
+
+    def test_a_dead_letter_of_nobody_is_kept_too(self, journal: SqlJournal) -> None:
+        part = Part("dead", 0, "332020/dead-1/dead-000000", 3, 3, "ab" * 32, "identity", True)
+        letter = DeadLetter(TENANT, "welfare", "welfare_in", "nonsense", "", "out.welfare", "", b"abc")
+        entry = journal.dead_letter(letter, part)
+        assert (entry.delivery, entry.parts) == (None, (part,))
+        journal.skip(entry.id, by="operator")
 
     def test_an_event_that_is_none(self, journal: SqlJournal) -> None:
         with pytest.raises(NotFound):
