@@ -66,8 +66,10 @@ class Applications:
 
     async def _tend(self) -> None:
         while True:
-            with contextlib.suppress(OSError):
+            try:
                 await asyncio.to_thread(self._parts.uploads.tend)
+            except Exception as error:  # noqa: BLE001 - whatever is wrong there, it is looked after again
+                _noted(error)
             await asyncio.sleep(TEND_SECONDS)
 
 
@@ -109,10 +111,15 @@ async def _broken(request: Request, error: Exception) -> Response:
     return _fault(error, request.headers.raw)
 
 
-def _fault(error: Exception, headers: Sequence[tuple[bytes, bytes]]) -> Response:
-    """The answer to a fault of ours: a number, under which the log tells what it was."""
+def _noted(error: Exception) -> str:
     number = secrets.token_hex(4)
     log("RNK7211E", fault=number, reason=told_of(error))
+    return number
+
+
+def _fault(error: Exception, headers: Sequence[tuple[bytes, bytes]]) -> Response:
+    """The answer to a fault of ours: a number, under which the log tells what it was."""
+    number = _noted(error)
     return problem_response(CallRefused("RNK7211E", status=500, fault=number, reason="-"), language_of(headers))
 
 
@@ -126,7 +133,8 @@ def _add_documents(app: FastAPI, parts: ApiParts) -> None:
             made["whole"] = whole_document(routes_described(), signs_in=signs_in)
         if tenant is None:
             return _document(made["whole"])
-        return _document(tenant_document(made["whole"], parts.site, parts.recipes.registry, parts.who(request, tenant)))
+        who = parts.who(request, tenant)
+        return _document(await asyncio.to_thread(tenant_document, made["whole"], parts.site, parts.recipes.registry, who))
 
     @app.get("/asyncapi.json", include_in_schema=False)
     async def asyncapi(request: Request, tenant: str | None = None) -> Response:

@@ -35,7 +35,7 @@ class Answered(StrEnum):
 class RequestJournal(Protocol):
     """What it needs of the journal."""
 
-    def reply_to(self, message_id: str) -> EventDraft | None:
+    def reply_to(self, message_id: str, *, interface: str | None = None) -> EventDraft | None:
         """See `bus.event_ports.EventJournal`."""
         ...
 
@@ -62,8 +62,8 @@ class Requests:
         until = loop.time() + wait_seconds
         with self.signals.watching(("reply", request.message)) as watch, caller.waking(watch.wake):
             while True:
-                found = await asyncio.to_thread(self.journal.reply_to, request.message)
-                if found is not None and found.interface == replies:
+                found = await asyncio.to_thread(self.journal.reply_to, request.message, interface=replies)
+                if found is not None:
                     return Answered.REPLIED, await self._rendered(tenant, found)
                 left = until - loop.time()
                 if request.expires_at_us is not None:

@@ -113,7 +113,7 @@ class Uploads:
             NotFound: there is none of this tenant.
         """
         if len(upload_id) == 32 and set(upload_id) <= set("0123456789abcdef"):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, ValueError, TypeError):
                 return Upload(**json.loads((self._folder / tenant / upload_id / _INFO).read_text("utf-8")))
         raise NotFound("RNK3004E", what="upload", id="-")
 

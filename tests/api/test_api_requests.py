@@ -83,6 +83,8 @@ def test_a_reply_on_another_interface_answers_nothing(api: Api) -> None:
     first = ask(api, 0)
     answer(api, first.json()["message"], "moved")
     assert api.call("GET", first.headers["location"], TAX).status_code == 204
+    reply = answer(api, first.json()["message"])
+    assert api.call("GET", first.headers["location"], TAX).json()["id"] == reply["id"]
 
 
 def test_replies_are_for_whoever_asked(api: Api) -> None:
