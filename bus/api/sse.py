@@ -63,6 +63,8 @@ class Stream:
             position = await self.streams.position(place) if self.last is None else self.last
             # An id without data is kept by the reader and shown to nobody: now it can name its place even if the first event is lost.
             await write(b"retry: %d\nid: %d\n\n" % (RETRY_MILLISECONDS, position))
+            async with self.streams.booking(place):
+                pass  # what an earlier reader got is booked, or was given back
             if self.last is not None:
                 async for frames in self._missed(self.last):
                     if caller.gone:
@@ -100,10 +102,11 @@ class Stream:
         except BaseException:
             await asyncio.shield(self.pull.give_back([one.claimed for one in lent]))
             raise
-        if caller.gone:
-            await self.pull.give_back([one.claimed for one in lent])
-        else:
-            await self.pull.ack(self.tenant, self.subscription, _claims(lent))
+        async with self.streams.booking((self.tenant, self.subscription.id)):
+            if caller.gone:
+                await self.pull.give_back([one.claimed for one in lent])
+            else:
+                await self.pull.ack(self.tenant, self.subscription, _claims(lent))
 
 
 def _claims(lent: Sequence[Lent]) -> list[Claim]:

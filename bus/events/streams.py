@@ -59,6 +59,7 @@ class Streams:
     journal: StreamJournal
     _written: dict[Place, deque[int]] = field(default_factory=dict)
     _readers: dict[Place, Caller] = field(default_factory=dict)
+    _bookings: dict[Place, asyncio.Lock] = field(default_factory=dict)
 
     def begin(self, place: Place, reader: Caller) -> None:
         """This reader has the stream from now on; an earlier one is sent away."""
@@ -71,6 +72,11 @@ class Streams:
         """It reads no longer."""
         if self._readers.get(place) is reader:
             del self._readers[place]
+
+    def booking(self, place: Place) -> asyncio.Lock:
+        """Held while a reader whose events were written books them. A newer reader holds it once, before it asks what it missed: until
+        then, what an earlier one got may be neither delivered nor due again."""
+        return self._bookings.setdefault(place, asyncio.Lock())
 
     def writing(self, place: Place, numbers: Sequence[int]) -> None:
         """Events with these numbers are about to be written, in this order."""
