@@ -18,6 +18,7 @@ import uvicorn
 
 from bus.api.app import monitoring_app, operations_app
 from bus.api.applications import Applications
+from bus.api.http1 import Http1
 from bus.api.socket_path import short_path
 from bus.errors import NodeBusy
 from bus.operations import Operations
@@ -53,7 +54,15 @@ async def listening(
             if api.tls_certificate and api.tls_key:
                 tls = {"ssl_certfile": str(site.path(api.tls_certificate)), "ssl_keyfile": str(site.path(api.tls_key))}
             await serving.enter_async_context(
-                _serving(application, api_socket, limit_concurrency=api.connections, backlog=1024, timeout_graceful_shutdown=5, **tls)
+                _serving(
+                    application,
+                    api_socket,
+                    http=Http1,
+                    limit_concurrency=api.connections,
+                    backlog=1024,
+                    timeout_graceful_shutdown=5,
+                    **tls,
+                )
             )
             application.open()
             serving.callback(application.close)  # first: callers that wait are let go, so that the server can end
@@ -98,7 +107,11 @@ class _Server(uvicorn.Server):
 @contextlib.asynccontextmanager
 async def _serving(app: Any, bound: socket.socket, **how: Any) -> AsyncIterator[None]:
     """Serve on a socket that listens already: whoever connects before the server runs waits in its queue."""
-    server = _Server(uvicorn.Config(app, log_config=None, log_level="error", access_log=False, lifespan="off", proxy_headers=False, server_header=False, **how))
+    server = _Server(
+        uvicorn.Config(
+            app, log_config=None, log_level="error", access_log=False, lifespan="off", proxy_headers=False, server_header=False, **how
+        )
+    )
     task = asyncio.create_task(server.serve(sockets=[bound]))
     try:
         yield
