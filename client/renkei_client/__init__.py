@@ -18,7 +18,6 @@ from renkei_client.errors import (
     StaleDelivery,
     TooLarge,
     Unavailable,
-    UploadFailed,
     WebhookRefused,
 )
 from renkei_client.event import Event
@@ -44,7 +43,6 @@ __all__ = [
     "Subscribed",
     "TooLarge",
     "Unavailable",
-    "UploadFailed",
     "Uploaded",
     "WebhookRefused",
     "verify_webhook",

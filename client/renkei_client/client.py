@@ -256,11 +256,12 @@ class Client:
 
     async def upload(self, interface: str, path: str | Path, *, name: str | None = None, wait_seconds: float = 60.0) -> Uploaded:
         """Send a file for a batch interface; goes on after trouble where it was cut. `name` is what the file is called, where the
-        interface's file name pattern needs another than the file's own. Waits up to `wait_seconds` for its intake.
+        interface's file name pattern needs another than the file's own. Waits up to `wait_seconds` for what becomes of it: `state` is then
+        `accepted`, `duplicate`, `held` or `refused`, or `taking` when that takes longer.
 
         Raises:
-            OSError: the file cannot be read. NotKnown, NotSignedIn, Refused: the bus will not have it. UploadFailed: it could not be taken
-            in. Unavailable: the bus was away for too long; upload it again.
+            OSError: the file cannot be read. NotKnown, NotSignedIn, Refused: the bus will not have it. Unavailable: the bus was away for
+            too long; upload it again.
         """
         file = Path(path)
         return await upload(self._sender, interface, file, name or file.name, wait_seconds)

@@ -11,7 +11,6 @@
     ├── NoReplyYet          a request was taken, and no reply came in time; `message` is there to ask for it later
     ├── Expired             a request ended without a reply in its time
     ├── StaleDelivery       the lease of a delivery had ended: it is delivered again, or was already settled
-    ├── UploadFailed        the bus could not take in an uploaded file
     └── WebhookRefused      a webhook is not the bus's, or too old
 
 What the bus says is in English in `str(error)`; a problem's `words` say it in Japanese and English. Values are masked by the bus.
@@ -99,10 +98,6 @@ class StaleDelivery(RenkeiClientError):
     def __init__(self, delivery: str) -> None:
         super().__init__(f"{delivery} is no longer lent to this reader")
         self.delivery = delivery
-
-
-class UploadFailed(RenkeiClientError):
-    """The bus could not take in an uploaded file."""
 
 
 class WebhookRefused(RenkeiClientError):

@@ -11,19 +11,21 @@ from typing import Any, Final
 
 import httpx
 
-from renkei_client.errors import Unavailable, UploadFailed, refusal
+from renkei_client.errors import Unavailable, refusal
 from renkei_client.sending import PASSING, Call, Sender, pause_seconds, retry_after, told
 
 _TUS: Final[Mapping[str, str]] = {"tus-resumable": "1.0.0"}
 _PART_BYTES: Final = 4 * 1024 * 1024
-_STILL: Final = frozenset({"uploading", "taking", "receiving"})
-_MOVED: Final = 409
-"""The server holds another offset than the one sent: ask it (tus 1.0.0, section "PATCH")."""
+_STILL: Final = frozenset({"receiving", "taking"})
+_ASK: Final = frozenset({*PASSING, 409, 423})
+"""Answers after which the server is asked how far it has come: also that it holds another offset (409), or that it is still busy with the
+piece whose connection was cut (423)."""
 
 
 @dataclass(frozen=True)
 class Uploaded:
-    """What became of an uploaded file. `state` is that of its intake; `receipt` and `message` are the bus's ids, where there are any."""
+    """What became of an uploaded file: `accepted`, `duplicate`, `held` or `refused`; `receiving` or `taking` while that is not known yet.
+    `receipt` and `message` are the bus's ids, where there are any."""
 
     upload: str
     state: str
@@ -75,7 +77,7 @@ class _Sending:
             response = await self._sender.once(Call("PATCH", self._where, data, headers))
         except httpx.TransportError as error:
             return None, type(error).__name__, None
-        if response.status_code >= 400 and response.status_code not in {*PASSING, _MOVED}:
+        if response.status_code >= 400 and response.status_code not in _ASK:
             raise refusal(response.status_code, told(response))
         return response, f"HTTP {response.status_code}", retry_after(response)
 
@@ -86,8 +88,6 @@ async def _outcome(sender: Sender, where: str, wait_seconds: float) -> Uploaded:
     while True:
         shown: Mapping[str, Any] = (await sender.call(Call("GET", where))).json()
         state = str(shown.get("state", ""))
-        if state == "failed":
-            raise UploadFailed(f"{shown.get('message_id', '')} {shown.get('detail', '')}".strip() or "the file was not taken in")
         if state not in _STILL or loop.time() + pause > until:
             return Uploaded(where.rpartition("/")[2], state, str(shown.get("receipt") or ""), str(shown.get("message") or ""))
         await asyncio.sleep(pause)

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from renkei_client import Client, Refused, Unavailable, UploadFailed, WebhookRefused, verify_webhook
+from renkei_client import Client, Refused, Unavailable, WebhookRefused, verify_webhook
 from renkei_client.streaming import Reader
 from standardwebhooks.webhooks import Webhook
 
@@ -102,9 +102,8 @@ def test_a_stream_reads_alike_however_it_is_cut(cuts: list[int]) -> None:
 class Uploads:
     """A tus server that cuts connections where a test says."""
 
-    def __init__(self, *, cut_at: set[int], failed: bool = False) -> None:
+    def __init__(self, *, cut_at: set[int]) -> None:
         self.cut_at = cut_at
-        self.failed = failed
         self.held = b""
         self.length = 0
         self.name = ""
@@ -120,8 +119,8 @@ class Uploads:
             return httpx.Response(200, headers={"upload-offset": str(len(self.held))})
         if request.method == "GET":
             self.shown += 1
-            state = "taking" if self.shown == 1 else "failed" if self.failed else "accepted"
-            return httpx.Response(200, json={"state": state, "receipt": "332020-r1", "message": "332020-m9", "detail": "no"})
+            state = "taking" if self.shown == 1 else "accepted"
+            return httpx.Response(200, json={"state": state, "receipt": "332020-r1", "message": "332020-m9"})
         assert (request.method, request.headers["content-type"]) == ("PATCH", "application/offset+octet-stream")
         if int(request.headers["upload-offset"]) != len(self.held):
             return httpx.Response(409)
@@ -144,11 +143,11 @@ async def test_an_upload_goes_on_where_it_was_cut(tmp_path: Path) -> None:
     assert not bus.cut_at
 
 
-async def test_an_upload_that_cannot_be_taken_in(tmp_path: Path) -> None:
+async def test_an_upload_is_waited_for_no_longer_than_asked(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
-    async with Client("http://127.0.0.1:9461", "332020", transport=httpx.MockTransport(Uploads(cut_at=set(), failed=True))) as client:
-        with pytest.raises(UploadFailed):
-            await client.upload("resident", tmp_path / "empty", name="JUMIN.csv")
+    async with Client("http://127.0.0.1:9461", "332020", transport=httpx.MockTransport(Uploads(cut_at=set()))) as client:
+        uploaded = await client.upload("resident", tmp_path / "empty", name="JUMIN.csv", wait_seconds=0)
+    assert uploaded.state == "taking"
 
 
 # --- webhooks

@@ -165,6 +165,16 @@ def test_being_called(node: NodeInTest, receiver: tuple[subprocess.Popen[str], s
     assert _line(receiver[0], delivery).split()[1] == "jp.example.moved_in"
 
 
+def test_uploading(run: Run, node: NodeInTest, tmp_path: Path) -> None:
+    names = "atenabango,rirekibango,jumin_shubetsu,shimei,seinengappi,jusho_yubinbango,jusho,ido_ymd"
+    row = "000000000000012,1,1,倉敷　太郎,,7108565,倉敷市,2026-11-20"
+    for number, name in enumerate(("upload.py", "upload.sh"), 1):
+        file = tmp_path / f"MOVED_20261120_{number:03}.csv"
+        file.write_bytes(f"{names}\r\n{row}\r\n".encode())
+        assert {"upload.py": "accepted", "upload.sh": '"state"'}[name] in run(name, str(file))
+    assert len(node.messages(interface="month")) >= 1
+
+
 def test_asking_and_answering(run: Run, start: Start) -> None:
     assert "HTTP/1.1 202" in run("request.sh", "question-1", WAIT="0")
     assert run("request.py", WAIT="0", ends=1).startswith("not yet: client.reply('332020-m")
