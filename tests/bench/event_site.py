@@ -15,7 +15,7 @@ from typing import Any
 
 TENANT = "332020"
 FIELDS: tuple[dict[str, Any], ...] = (
-    {"name": "atenabango", "label": "宛名番号", "type": "X", "length": 15, "required": True, "pattern": "[0-9]+", "sensitivity": "personal"},
+    {"name": "atenabango", "label": "宛名番号", "type": "X", "length": 15, "required": True, "pattern": "[0-9]+"},
     {"name": "rirekibango", "label": "履歴番号", "type": "9", "length": 3, "required": True},
     {"name": "ido_jiyu", "label": "異動事由", "type": "X", "length": 2, "required": True, "codes": "ido_jiyu"},
     {"name": "ido_ymd", "label": "異動年月日", "type": "DATE", "required": True},
