@@ -67,6 +67,9 @@ class Connection(aio_pika.Connection):
         self._dialled = _Dialled()
         self.kwargs["transport_factory"] = self._dialled
 
+    def __del__(self) -> None:
+        """Whoever has it ends it; closing when it is collected, as the library would, may be after its loop has ended."""
+
     async def _on_connection_close(self, closing: asyncio.Future[Any]) -> None:
         self._tell()
         await super()._on_connection_close(closing)
@@ -118,7 +121,7 @@ async def connect(broker: Broker, *, name: str, virtual_host: str | None = None)
         async with asyncio.timeout(CONNECT_SECONDS):
             await connection.connect()
     except BaseException:
-        connection.drop()
+        await end(connection)
         raise
     return connection
 
@@ -148,15 +151,17 @@ async def keep(
     *,
     lost: Callable[[Exception], None],
     back: Callable[[], None],
+    done_with: Callable[[Connection], Awaitable[None]] = end,
     trouble: tuple[type[Exception], ...] = TROUBLE,
 ) -> None:
     """Connect and converse, again and again, with a pause that grows as long as it is in vain. Ends when cancelled, or with `converse`.
 
     Args:
-        dial: Makes a connection; it is ended here.
+        dial: Makes a connection, or gives one that others use too.
         converse: Uses it until there is trouble, and calls its second argument when all that it needs is there.
         lost: Told the first trouble of an outage, and no other.
         back: Called at the end of an outage.
+        done_with: What to do with the connection afterwards.
         trouble: What is an outage; anything else is raised.
     """
     pause, out = FIRST_PAUSE_SECONDS, False
@@ -176,7 +181,7 @@ async def keep(
             try:
                 return await converse(connection, up)
             finally:
-                await end(connection)
+                await done_with(connection)
         except trouble as error:
             if not out:
                 lost(error)

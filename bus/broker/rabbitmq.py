@@ -161,7 +161,11 @@ class RabbitHints:
                 await channel.set_qos(prefetch_count=UNTAKEN_MESSAGES)
                 await channel.declare_queue(QUEUE, durable=True, arguments=_ARGUMENTS)
                 under = cast("Channel", await channel.get_underlay_channel())
-            under.on_consumer_cancel_callbacks.add(lambda _frame: connection.drop())
+
+            async def cancelled(_frame: object) -> None:
+                connection.drop()
+
+            under.on_consumer_cancel_callbacks.add(cancelled)
             self._received = 0
             self._connected.set()
             up()
