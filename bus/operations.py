@@ -313,8 +313,8 @@ class Operations:
 
     def _records(self, entry: QuarantineEntry) -> Iterator[Json]:
         """The entry's broken records without their bytes, every value masked as its contract says."""
-        if not entry.parts or entry.kind is QuarantineKind.POISON:
-            return  # what was never read into fields, or a given-up delivery: nothing of one record is to be shown
+        if not entry.parts or entry.kind in (QuarantineKind.POISON, QuarantineKind.DEAD_LETTER):
+            return  # a given-up delivery, or bytes as they came: there is no record with broken rules
         contract = self._contract(entry)
         for part in entry.parts:
             for record in read_lines(self.payloads.get(part, entry.tenant, entry.message)):

@@ -15,6 +15,7 @@ from bus.cli.demo_event import INTERFACE, TYPE, newcomer
 from bus.cli.demo_night import TENANT, prepare
 from bus.errors import OperationRefused
 from bus.event import PoisonEvent
+from bus.event_ports import DeadLetter
 from bus.message import Part
 from bus.node import Node, running_node
 from bus.ports import Binding
@@ -98,3 +99,20 @@ def test_what_never_became_an_event_is_shown_without_its_bytes(town: Town) -> No
     target = Path(town.node.folder) / "out.jsonl"
     assert town.operations.quarantine_export(entry.id, str(target))["records"] == 0
     assert target.read_bytes() == b""
+
+
+@pytest.mark.slow
+def test_what_a_receiver_gave_back_is_shown_without_its_bytes_and_sent_again(town: Town) -> None:
+    message = town.publish(1)
+    (lent,) = town.fetched("tax_moved_in")
+    parts = town.node.parts
+    part: Part = parts.payloads.put(b'{"shimei": "somebody"}', Binding(TENANT, "dead-1", "dead", 0, last=True))
+    letter = DeadLetter(TENANT, "tax_moved_in", "tax_api", lent["delivery"], "rejected", "out.tax_moved_in", "application/json", b"")
+    entry = parts.journal.dead_letter(letter, part)
+    shown = town.operations.quarantine_show(entry.id)
+    assert shown["records"] == []
+    assert "somebody" not in json.dumps(shown)
+    town.operations.quarantine_release(entry.id)
+    (again,) = town.fetched("tax_moved_in")
+    assert again["event"]["renkeimessage"] == message
+    assert again["delivery"] != lent["delivery"]
