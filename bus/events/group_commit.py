@@ -8,6 +8,7 @@ a constraint refuses a group, its members are tried one by one, so that one bad 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -37,7 +38,7 @@ class GroupJournal(Protocol):
 
 Asked = tuple[Any, "asyncio.Future[Any]"]
 Observe = Callable[[int, float], None]
-"""Told of each commit: how many were in the group, and the seconds it took."""
+"""Told in the loop of each commit: how many were in the group, and the seconds it took."""
 
 
 @dataclass(slots=True)
@@ -50,9 +51,11 @@ class _Waiting:
         return len(self.accept) + len(self.settle) + len(self.claim)
 
     def take(self) -> _Waiting:
-        """Up to `MOST_TOGETHER` of each kind, which wait no longer."""
-        taken = _Waiting(self.accept[:MOST_TOGETHER], self.settle[:MOST_TOGETHER], self.claim[:MOST_TOGETHER])
-        del self.accept[:MOST_TOGETHER], self.settle[:MOST_TOGETHER], self.claim[:MOST_TOGETHER]
+        """Up to `MOST_TOGETHER` of each kind, which wait no longer. Claims stay behind as long as settlements do: they may be for the very
+        deliveries that those settlements free."""
+        claims = MOST_TOGETHER if len(self.settle) <= MOST_TOGETHER else 0
+        taken = _Waiting(self.accept[:MOST_TOGETHER], self.settle[:MOST_TOGETHER], self.claim[:claims])
+        del self.accept[:MOST_TOGETHER], self.settle[:MOST_TOGETHER], self.claim[:claims]
         return taken
 
 
@@ -89,6 +92,8 @@ class GroupCommit:
             Overloaded: too many, or too many bytes, wait already. JournalUnavailable, JournalError: by the future.
         """
         size = len(event.body)
+        if self._closed:
+            return self._refused()
         if self._accepting >= self._most_waiting or self._accepting_bytes + size > self._most_waiting_bytes:
             raise Overloaded("RNK4301E", retry_after_seconds=RETRY_AFTER_SECONDS)
         self._accepting += 1
@@ -113,13 +118,17 @@ class GroupCommit:
         self._thread.join()
 
     def _ask(self, queue: list[Asked], question: Any) -> asyncio.Future[Any]:
-        future: asyncio.Future[Any] = self._loop.create_future()
         with self._work:
             if self._closed:
-                future.set_exception(JournalUnavailable("RNK3001E", reason="the node ends"))
-                return future
+                return self._refused()
+            future: asyncio.Future[Any] = self._loop.create_future()
             queue.append((question, future))
             self._work.notify()
+        return future
+
+    def _refused(self) -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = self._loop.create_future()
+        future.set_exception(JournalUnavailable("RNK3001E", reason="the node ends"))
         return future
 
     def _run(self) -> None:
@@ -141,10 +150,9 @@ class GroupCommit:
             answers = [(future, error) for _, future in (*taken.accept, *taken.settle, *taken.claim)]
         except Exception:  # noqa: BLE001 - a member that cannot be committed must not take the others with it
             answers = self._one_by_one(taken)
-        self._observe(len(taken), time.perf_counter() - began)
-        held = sum(len(event.body) for event, _ in taken.accept)
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._tell, answers, len(taken.accept), held)
+        seconds = time.perf_counter() - began
+        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody is left to be told
+            self._loop.call_soon_threadsafe(self._tell, taken, answers, seconds)
 
     def _together(self, taken: _Waiting) -> list[tuple[asyncio.Future[Any], Any]]:
         group = Group(*([question for question, _ in asked] for asked in (taken.accept, taken.settle, taken.claim)))
@@ -159,22 +167,42 @@ class GroupCommit:
         alone += [_Waiting(settle=[one]) for one in taken.settle]
         alone += [_Waiting(claim=[one]) for one in taken.claim]
         answers: list[tuple[asyncio.Future[Any], Any]] = []
+        away: JournalUnavailable | None = None
         for one in alone:
+            known: JournalError
             try:
-                answers += self._together(one)
+                if away is None:
+                    answers += self._together(one)
+                    continue
+                known = away  # the others would only wait for the same
+            except JournalUnavailable as error:
+                known = away = error
             except Exception as error:  # noqa: BLE001 - told to whoever asked
                 known = error if isinstance(error, JournalError) else JournalError("RNK3003E", reason=type(error).__name__)
-                answers += [(future, known) for _, future in (*one.accept, *one.settle, *one.claim)]
+            answers += [(future, known) for _, future in (*one.accept, *one.settle, *one.claim)]
         return answers
 
-    def _tell(self, answers: list[tuple[asyncio.Future[Any], Any]], accepted: int, held_bytes: int) -> None:
-        """In the loop: answer whoever still waits."""
-        self._accepting -= accepted
-        self._accepting_bytes -= held_bytes
+    # in the loop
+
+    def _tell(self, taken: _Waiting, answers: list[tuple[asyncio.Future[Any], Any]], seconds: float) -> None:
+        """Answer whoever still waits."""
+        self._accepting -= len(taken.accept)
+        self._accepting_bytes -= sum(len(event.body) for event, _ in taken.accept)
         for future, answer in answers:
             if future.done():
-                continue
-            if isinstance(answer, BaseException):
+                self._let_go(answer)
+            elif isinstance(answer, BaseException):
                 future.set_exception(answer)
             else:
                 future.set_result(answer)
+        self._observe(sum(map(len, (taken.accept, taken.settle, taken.claim))), seconds)
+
+    def _let_go(self, answer: Any) -> None:
+        """Whoever asked is gone: what was claimed for it is due again at once, not only when its lease runs out."""
+        if isinstance(answer, EventTaken):
+            answer = answer.handed_over
+        if self._closed or isinstance(answer, str) or not isinstance(answer, Sequence):  # a str: the state of a settled delivery
+            return
+        for one in answer:
+            back = Settlement(one.id, one.fence, DeliveryState.DUE, due_at_us=one.event.accepted_at_us, counts_attempt=False)
+            self._ask(self._waiting.settle, back).add_done_callback(asyncio.Future.exception)  # if it fails, the lease runs out
