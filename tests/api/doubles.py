@@ -17,6 +17,7 @@ from bus.events.signals import Signals
 from bus.journal.journal import SqlJournal
 from bus.message import DeliveryState
 from bus.site import Retry, Subscription
+from tests.backends import open_journal
 
 TENANT = "332020"
 
@@ -82,7 +83,7 @@ class Seen:
 
 @dataclass
 class Bench:
-    """A pull service over a real SQLite journal and a clock moved by hand."""
+    """A pull service over a real journal and a clock moved by hand."""
 
     folder: Path
     clock: ManualClock = field(default_factory=ManualClock)
@@ -95,7 +96,7 @@ class Bench:
     pull: Pull = field(init=False)
 
     def __post_init__(self) -> None:
-        self.journal = SqlJournal.open(self.folder / "journal.db", self.clock)
+        self.journal = open_journal(self.folder, self.clock)
         self.group = DirectGroup(self.journal)
         self.lookout = Lookout(self.journal, self.signals, look_seconds=0.02)
         self.pull = self.another_node()
