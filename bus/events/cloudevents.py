@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NoReturn
 from urllib.parse import unquote
 
@@ -27,9 +27,13 @@ _EXTENSION: Final = re.compile(r"[a-z0-9]{1,20}")
 _EXTENSION_LENGTH: Final = 1024
 _OWN: Final = frozenset({"renkeimessage", "renkeidelivery", "renkeinumber", "renkeiexpires"})
 """Extensions that the bus itself adds: a sender's are left out, so that an event can be passed on as it was received."""
+_INTEGERS: Final = 2**31
 _UNSEEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-][01]\d:[0-5]\d|[+-]2[0-3]:[0-5]\d)", re.ASCII | re.IGNORECASE)
 _JSON: Final = re.compile(r"(application|text)/([a-z0-9.+-]+\+)?json", re.IGNORECASE)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _NAMES: Final = ("id", "source", "type", "time", "subject", "datacontenttype", "dataschema")
 
 
@@ -43,15 +47,20 @@ class Published:
     data: bytes
 
 
-def parse_binary(content_type: str, headers: Mapping[str, str], body: bytes) -> Published:
-    """Binary mode: attributes in headers (names without prefix, lower case; values percent-encoded), data in the body.
+def parse_binary(content_type: str, headers: Mapping[str, str], body: bytes, *, encoded: bool = True) -> Published:
+    """Binary mode: attributes in headers (names without prefix, lower case), data in the body. `encoded`: the values are written as in
+    HTTP headers (HTTP Protocol Binding, section 3.1.3.2), in quotes or percent-encoded; AMQP has them as they are.
 
     Raises:
         EventRefused: not a CloudEvent (400), or data that is no JSON (415).
     """
     if not _JSON.fullmatch(content_type.partition(";")[0].strip()):
         raise EventRefused("RNK4311E", status=415)
-    found: dict[str, Any] = {name: _unquoted(name, value) if "%" in value else value for name, value in _decoded(headers)}
+    if len(headers) > MOST_EXTENSIONS + len(_NAMES) + 1:
+        raise EventRefused("RNK4316E", most=MOST_EXTENSIONS)
+    found: dict[str, Any] = dict(headers)
+    if encoded:
+        found.update({name: _decoded(name, value) for name, value in headers.items() if "%" in value or value[:1] == '"'})
     found["datacontenttype"] = "application/json"
     return Published(_attributes(found), "binary", body, body)
 
@@ -87,17 +96,14 @@ def parse_batch(body: bytes) -> list[Published | EventRefused]:
     return events
 
 
-def _decoded(headers: Mapping[str, str]) -> list[tuple[str, str]]:
-    if len(headers) > MOST_EXTENSIONS + len(_NAMES) + 1:
-        raise EventRefused("RNK4316E", most=MOST_EXTENSIONS)
-    return list(headers.items())
-
-
-def _unquoted(name: str, value: str) -> str:
+def _decoded(name: str, value: str) -> str:
+    """What a header's value says."""
+    if _QUOTED.fullmatch(value):
+        value = re.sub(r"\\(.)", r"\1", value[1:-1])
     try:
         return unquote(value, errors="strict")
     except UnicodeDecodeError:
-        raise EventRefused("RNK4310E", name=name[:20]) from None
+        raise EventRefused("RNK4310E", name=_named(name)) from None
 
 
 def _structured(found: Any, body: bytes) -> Published:
@@ -105,9 +111,11 @@ def _structured(found: Any, body: bytes) -> Published:
         raise EventRefused("RNK4313E")
     attributes = dict(found)
     data = attributes.pop("data", None)
-    if "data_base64" in attributes or not isinstance(data, dict):
+    if attributes.pop("data_base64", None) is not None or not isinstance(data, dict):
         raise EventRefused("RNK4315E")
-    kind = attributes.get("datacontenttype", "application/json")
+    kind = attributes.get("datacontenttype")
+    if kind is None:
+        kind = "application/json"
     if not isinstance(kind, str) or not _JSON.fullmatch(kind.partition(";")[0].strip()):
         raise EventRefused("RNK4311E", status=415)
     try:
@@ -123,8 +131,8 @@ def _attributes(found: dict[str, Any]) -> Attributes:
     for name in ("id", "source", "type"):
         if not known[name]:
             raise EventRefused("RNK4310E", name=name)
-    if known["time"] and not _is_time(known["time"]):
-        raise EventRefused("RNK4310E", name="time")
+    if known["time"]:
+        time_us(known["time"], "time")
     extensions = {name: _extension(name, value) for name, value in found.items() if value is not None and name not in _OWN}
     if len(extensions) > MOST_EXTENSIONS:
         raise EventRefused("RNK4316E", most=MOST_EXTENSIONS)
@@ -145,36 +153,37 @@ def _extension(name: str, value: Any) -> str:
         raise EventRefused("RNK4317E")
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int):
+    if isinstance(value, int) and -_INTEGERS <= value < _INTEGERS:
         return str(value)
     if not isinstance(value, str) or len(value) > _EXTENSION_LENGTH or _UNSEEN.search(value):
         raise EventRefused("RNK4310E", name=name)
     return value
 
 
-def _is_time(text: str) -> bool:
-    """RFC 3339, section 5.6."""
+def _named(name: str) -> str:
+    """An attribute's name as it may be shown: what is no name can be anything a sender wrote."""
+    return name if _EXTENSION.fullmatch(name) else "?"
+
+
+def time_us(text: str, name: str = "expirytime") -> int:
+    """An RFC 3339 time (section 5.6) as UTC microseconds. A leap second counts as the one before it.
+
+    Raises:
+        EventRefused: it is none, or in UTC not within the years 1 to 9999; `name` is the attribute that says it.
+    """
     if not _TIME.fullmatch(text):
-        return False
+        raise EventRefused("RNK4310E", name=name)
+    whole = text.upper()
+    if whole[17:19] == "60":
+        whole = f"{whole[:17]}59{whole[19:]}"
     try:
-        datetime.fromisoformat(re.sub(r"\.\d+", "", text.upper()))
-    except ValueError:
-        return text[17:19] == "60"  # a leap second
-    return True
+        since = datetime.fromisoformat(whole).astimezone(UTC) - _EPOCH
+    except (ValueError, OverflowError):
+        raise EventRefused("RNK4310E", name=name) from None
+    return since // _MICROSECOND
 
 
 # --- strict JSON
-
-
-def time_us(text: str) -> int:
-    """An RFC 3339 time as UTC microseconds.
-
-    Raises:
-        EventRefused: it is none.
-    """
-    if not _is_time(text):
-        raise EventRefused("RNK4310E", name="expirytime")
-    return round(datetime.fromisoformat(text.upper().replace(":60", ":59", 1) if text[17:19] == "60" else text.upper()).timestamp() * 1e6)
 
 
 def _json(body: bytes) -> Any:
