@@ -4,7 +4,7 @@
 set -eu
 
 # program:package
-NEEDED="prometheus:prometheus promtool:prometheus amtool:prometheus-alertmanager strace:strace wrk:wrk rabbitmq-server:rabbitmq-server docker-compose:docker-compose openssl:openssl"
+NEEDED="prometheus:prometheus promtool:prometheus amtool:prometheus-alertmanager strace:strace wrk:wrk rabbitmq-server:rabbitmq-server docker-compose:docker-compose openssl:openssl curl:curl jq:jq"
 
 missing=""
 for pair in $NEEDED; do
