@@ -178,8 +178,8 @@ def open_hints(site: LoadedSite, metrics: Metrics) -> Hints:
         return EmbeddedHints()
     from bus.broker.rabbitmq import RabbitHints  # noqa: PLC0415 - only a site with a broker loads its library
 
-    del metrics
-    return RabbitHints.open(at.url, None if at.password_file is None else str(site.path(at.password_file)))
+    password_file = None if at.password_file is None else str(site.path(at.password_file))
+    return RabbitHints.open(at.url, password_file, observe=metrics.set_broker_connected)
 
 
 def _wired(site: LoadedSite, name: str, private: Path, lock: IO[str], pool: WorkerPool, start: Start) -> Parts:

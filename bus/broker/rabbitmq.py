@@ -34,6 +34,9 @@ UNTAKEN_MESSAGES: Final = 16
 """given to a node that has not taken them yet; a node that does not wait gets no more"""
 WATCH_SECONDS: Final = 5.0
 
+Observe = Callable[[bool], None]
+"""Told whether the node is connected to the broker."""
+
 _ARGUMENTS: Final[FieldTable] = {
     "x-queue-type": "classic",
     "x-message-ttl": EXPIRE_SECONDS * 1000,
@@ -45,8 +48,9 @@ _ARGUMENTS: Final[FieldTable] = {
 class RabbitHints:
     """Hints shared by all nodes that open the same broker. Made by `open`; one in a process is enough."""
 
-    def __init__(self, broker: Broker, *, name: str, most: int, watch_seconds: float) -> None:
+    def __init__(self, broker: Broker, *, name: str, most: int, watch_seconds: float, observe: Observe) -> None:
         self._broker = broker
+        self._observe = observe
         self._name = name
         self._most = most
         self._watch_seconds = watch_seconds
@@ -75,6 +79,7 @@ class RabbitHints:
         name: str = "renkei hints",
         most: int = 10_000,
         watch_seconds: float = WATCH_SECONDS,
+        observe: Observe = lambda _connected: None,
     ) -> RabbitHints:
         """Hints over the broker at `url` (`amqp://user@host:port/virtual-host`), connected to in the background from now on.
 
@@ -83,8 +88,10 @@ class RabbitHints:
             name: Shown by the broker's console.
             most: Ids held here, waiting to be sent or taken; further ones are dropped.
             watch_seconds: How often queue and consumer are looked after, and the longest the broker may take to answer.
+            observe: Told whether the node is connected, now and at every change; called from any thread.
         """
-        hints = cls(Broker(url, password_file, None), name=name, most=most, watch_seconds=watch_seconds)
+        hints = cls(Broker(url, password_file, None), name=name, most=most, watch_seconds=watch_seconds, observe=observe)
+        observe(False)
         hints._thread.start()
         return hints
 
@@ -168,6 +175,7 @@ class RabbitHints:
             under.on_consumer_cancel_callbacks.add(cancelled)
             self._received = 0
             self._connected.set()
+            self._observe(True)
             up()
             await self._exchange(connection, channel, under)
         finally:
@@ -215,4 +223,5 @@ class RabbitHints:
         with self._lock:
             self._connected.clear()
             ids, self._outgoing = self._outgoing, {}
+        self._observe(False)
         self._inbox.publish(ids)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import queue
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -156,6 +157,23 @@ async def test_without_a_broker_a_node_hints_itself(rabbitmq: Broker, node: Open
         assert hints.wait_connected(PATIENCE_SECONDS)
     lines = said.getvalue().splitlines()
     assert [line.split()[1] for line in lines][:2] == ["RNK7101W", "RNK7102I"], lines
+
+
+def test_whoever_measures_is_told_whether_the_node_is_connected(rabbitmq: Broker, virtual_host: str, tmp_path: Path) -> None:
+    told: queue.Queue[bool] = queue.Queue()
+    with TcpProxy("127.0.0.1", rabbitmq.port) as proxy:
+        url = rabbitmq.url(virtual_host, port=proxy.port, password=False)
+        hints = RabbitHints.open(url, str(rabbitmq.password_file(tmp_path)), observe=told.put)
+        try:
+            assert not told.get(timeout=PATIENCE_SECONDS), "from the beginning, before anything can be known"
+            while not told.get(timeout=PATIENCE_SECONDS):
+                pass
+            proxy.cut()
+            assert not told.get(timeout=PATIENCE_SECONDS)
+            while not told.get(timeout=PATIENCE_SECONDS):
+                pass
+        finally:
+            hints.close()
 
 
 async def test_a_wrong_password_is_told_without_it(rabbitmq: Broker, virtual_host: str, tmp_path: Path, said: io.StringIO) -> None:
