@@ -9,9 +9,11 @@ A test that is about one back end itself (a full disk under the SQLite file) say
 
 from __future__ import annotations
 
+import atexit
 import os
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -23,6 +25,8 @@ from bus.journal.engines import Synchronous
 from bus.journal.journal import SqlJournal
 from bus.ports import Clock
 from tests.services.postgres import Database, fresh_database, shared_server
+from tests.services.rabbitmq import Broker
+from tests.services.shared import shared
 
 Backend = Literal["embedded", "services"]
 
@@ -58,7 +62,12 @@ def journal_settings(folder: Path) -> dict[str, str]:
 
 def broker_settings(folder: Path) -> dict[str, Any] | None:
     """What stands under `broker:` of the site in `folder`; None: nothing, the hints stay in the process."""
-    return None
+    if backend() == "embedded":
+        return None
+    broker, virtual_host = shared_broker(), _virtual_host(folder.resolve())
+    folder.mkdir(parents=True, exist_ok=True)
+    url, password_file = broker.url(virtual_host, password=False), str(broker.password_file(folder))
+    return {"url": url, "password_file": password_file, "management_url": broker.management_url}
 
 
 def service_settings(folder: Path) -> dict[str, Any]:
@@ -110,6 +119,22 @@ def open_journal(folder: Path, clock: Clock, *, synchronous: Synchronous = "FULL
 def journal_database(folder: Path) -> Database:
     """The PostgreSQL database of a folder, made when it is asked for first."""
     return _of_folder(folder.resolve())
+
+
+@cache
+def shared_broker() -> Broker:
+    """The RabbitMQ that this run's processes share, kept until the last of them ends."""
+    kept = ExitStack()
+    atexit.register(kept.close)
+    return Broker(**kept.enter_context(shared("rabbitmq", "tests.services.rabbitmq:RabbitMq")))
+
+
+@cache
+def _virtual_host(_folder: Path) -> str:
+    """A virtual host of a folder; it ends with the broker."""
+    name = f"site-{secrets.token_hex(6)}"
+    shared_broker().api("PUT", f"vhosts/{name}", {})
+    return name
 
 
 @cache
