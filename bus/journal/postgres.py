@@ -74,6 +74,7 @@ def postgres_engines(url: URL, synchronous: Synchronous, password_file: Path | N
         pool_pre_ping=True,
     )
     event.listen(writes, "begin", _on_begin)
+    event.listen(writes, "after_cursor_execute", _after_many)
     if synchronous == "FULL":
         event.listen(writes, "connect", _must_keep_what_it_confirms)
     size, more = _READERS
@@ -135,6 +136,13 @@ def _on_begin(connection: Connection) -> None:
         _local(connection, statement_timeout=MIGRATION_SECONDS, lock_timeout=MIGRATION_SECONDS, idle_in_transaction_session_timeout=60)
     limit = MIGRATION_SECONDS if migrates else WRITE_SECONDS
     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK}), set_config('statement_timeout', '{limit}s', true)")
+
+
+def _after_many(_connection: Connection, cursor: psycopg.Cursor[Any], _sql: str, _given: object, _context: object, many: bool) -> None:
+    """Have the server count the silence of this transaction again. The driver sends many rows in a pipeline and ends it with a flush
+    request after the last sync; by that the server believes the next statement is on its way, and would wait for it for ever."""
+    if many:
+        cursor.connection.execute("SELECT 1")
 
 
 def _local(connection: Connection, **limits: int) -> None:
