@@ -103,6 +103,11 @@ class TcpProxy:
         with self._changed:
             self._stalled = [sending, receiving]
 
+    def towards(self, target: int) -> None:
+        """Connect whoever comes from now on to another port: what stood behind the old one was started again."""
+        with self._changed:
+            self._target = (self._target[0], target)
+
     def refuse(self, *, cut: bool = True) -> None:
         """Stop listening, so that new connections are refused, and cut the open ones."""
         with contextlib.suppress(OSError):
@@ -168,17 +173,13 @@ class TcpProxy:
             threading.Thread(target=self._pump, args=(pair, way), daemon=True).start()
 
     def _pump(self, pair: _Pair, way: int) -> None:
-        source, target = pair.sockets[way], pair.sockets[1 - way]
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                with self._changed:
-                    self._changed.wait_for(lambda: not self._stalled[way] or pair not in self._pairs)
-                self._send(pair, target, data)
-                with self._changed:
-                    self._bytes[way] += len(data)
-                    self._changed.notify_all()
-            if pair in self._pairs:
-                target.shutdown(socket.SHUT_WR)
+        try:
+            self._carry(pair, way)
+        except OSError:  # one side was reset, and the other is to know
+            with self._changed:
+                if pair in self._pairs:
+                    self._pairs.discard(pair)
+                    pair.end(reset=True)
         with self._changed:
             pair.pumps -= 1
             if pair.pumps == 0:
@@ -186,6 +187,19 @@ class TcpProxy:
                 for each in pair.sockets:
                     each.close()
             self._changed.notify_all()
+
+    def _carry(self, pair: _Pair, way: int) -> None:
+        """Until the source ends in order, or either side is no more."""
+        source, target = pair.sockets[way], pair.sockets[1 - way]
+        while data := source.recv(65536):
+            with self._changed:
+                self._changed.wait_for(lambda: not self._stalled[way] or pair not in self._pairs)
+            self._send(pair, target, data)
+            with self._changed:
+                self._bytes[way] += len(data)
+                self._changed.notify_all()
+        if pair in self._pairs:
+            target.shutdown(socket.SHUT_WR)
 
     def _send(self, pair: _Pair, target: socket.socket, data: bytes) -> None:
         """Send all, or raise when the pair is cut: a peer that does not read must not hold the thread."""

@@ -49,6 +49,8 @@ class RealNode:
     def died(self) -> int:
         """Wait until it is dead; returns its exit status (negative: the signal)."""
         process = self.process
+        if process.poll() is not None:
+            return process.returncode
         waiting = select.poll()
         descriptor = os.pidfd_open(process.pid)
         try:
