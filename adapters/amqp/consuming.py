@@ -42,9 +42,19 @@ Take = Callable[[AbstractIncomingMessage], Awaitable[None]]
 class Consumer:
     """Consumes one queue over the tenant's receiving link."""
 
-    def __init__(self, link: Link, plan: QueuePlan, take: Take, tell: Callable[..., None], watch_seconds: float = WATCH_SECONDS) -> None:
+    def __init__(
+        self,
+        link: Link,
+        plan: QueuePlan,
+        take: Take,
+        tell: Callable[..., None],
+        watch_seconds: float = WATCH_SECONDS,
+        beside: Sequence[QueuePlan] = (),
+    ) -> None:
+        """`beside` are queues that are made with it, for others to consume."""
         self._link = link
         self._plan = plan
+        self._plans = (parked(), plan, *beside)
         self._take = take
         self._tell = tell
         self._watch_seconds = watch_seconds
@@ -94,10 +104,11 @@ class Consumer:
         self, connection: Connection, channel: AbstractChannel, connection_lost: asyncio.Task[bool], up: Callable[[], None]
     ) -> None:
         under = cast("Channel", await channel.get_underlay_channel())
-        try:
-            await declare(channel, parked(), self._plan)
-        except TROUBLE as error:
-            raise cannot_declare(error, self._plan.name, self._link.address) from error
+        for plan in self._plans:
+            try:
+                await declare(channel, plan)
+            except TROUBLE as error:
+                raise cannot_declare(error, plan.name, self._link.address) from error
         cancelled = asyncio.Event()
 
         async def cancel(_frame: object) -> None:

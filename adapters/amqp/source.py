@@ -62,8 +62,9 @@ class AmqpDeadLetters:
         try:
             consumers = []
             for subscription in self._place.subscriptions:
-                take = partial(self._take, bury, subscription, outbound(subscription, self._settings).name)
-                consumers.append(Consumer(link, dead(subscription), take, self._place.tell, self._watch_seconds))
+                out = outbound(subscription, self._settings)  # made now, so that its application may wait at it from the start
+                take = partial(self._take, bury, subscription, out.name)
+                consumers.append(Consumer(link, dead(subscription), take, self._place.tell, self._watch_seconds, [out]))
             await consume_all(consumers)
         finally:
             await self._links.give_back(link)

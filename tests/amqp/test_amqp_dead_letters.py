@@ -83,13 +83,13 @@ async def test_an_event_let_go_too_often_comes_back(city: City) -> None:
             channel.basic_nack(method.delivery_tag, requeue=True)
         channel.cancel()
         assert seen == 4, "three more after the first"
-        (letter,) = await buried(city, 1)
+        (letter,) = await buried(city, 1, delivery_limit=3)
     assert (letter.reason, letter.delivery) == ("delivery_limit", f"{city.tenant}-d1")
 
 
 async def test_an_event_nobody_fetches_in_time_comes_back(city: City) -> None:
     await send(city, 1, 2, message_ttl_seconds=1)
-    letters = await buried(city, 2)
+    letters = await buried(city, 2, message_ttl_seconds=1)
     assert [letter.reason for letter in letters] == ["expired", "expired"]
 
 
