@@ -8,7 +8,6 @@ restores itself is not used: it would hide what was lost meanwhile, and has come
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import ssl
 import time
@@ -43,6 +42,36 @@ for _name in ("aio_pika", "aiormq"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 
+class _Gathering(asyncio.StreamWriter):
+    """Sends what is written within one turn of the loop with one system call: the library writes every message by itself."""
+
+    def __init__(self, transport: asyncio.Transport, protocol: asyncio.StreamReaderProtocol, reader: asyncio.StreamReader) -> None:
+        self._turn = asyncio.get_running_loop()
+        self._gathered: list[bytes] = []
+        super().__init__(transport, protocol, reader, self._turn)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send soon."""
+        if not self._gathered:
+            self._turn.call_soon(self._send)
+        self._gathered.append(bytes(data))
+
+    async def drain(self) -> None:
+        """Send now, and wait until there is room for more."""
+        self._send()
+        await super().drain()
+
+    def close(self) -> None:
+        """Send what was written, then close."""
+        self._send()
+        super().close()
+
+    def _send(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        if gathered and not self.is_closing():
+            super().write(b"".join(gathered))
+
+
 class _Dialled(TransportFactory):
     """Opens the TCP connection, and keeps hold of it so that it can be dropped at once."""
 
@@ -51,7 +80,11 @@ class _Dialled(TransportFactory):
     async def create(self, url: URL, **_known: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """The streams to the broker, under TLS for `amqps`; `cafile` in the address names the authority that is trusted."""
         context = ssl.create_default_context(cafile=url.query.get("cafile")) if url.scheme == "amqps" else None
-        reader, self.writer = await asyncio.open_connection(url.host, url.port, ssl=context)
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(loop=loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        transport, _ = await loop.create_connection(lambda: protocol, url.host, url.port, ssl=context)
+        self.writer = _Gathering(transport, protocol, reader)
         return reader, self.writer
 
 
@@ -127,11 +160,18 @@ async def connect(broker: Broker, *, name: str, virtual_host: str | None = None)
 
 
 async def end(connection: Connection) -> None:
-    """Close it in order within `CLOSE_SECONDS`, or drop it. Never raises."""
-    with contextlib.suppress(*TROUBLE):
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await connection.close()
-    connection.drop()
+    """Close it in order within `CLOSE_SECONDS`, or drop it. Never raises.
+
+    The closing is a task of its own: the library, when it is cancelled while it closes, may wait for ever.
+    """
+    closing = asyncio.create_task(connection.close())
+    closing.add_done_callback(lambda task: task.cancelled() or task.exception())
+    try:
+        await asyncio.wait((closing,), timeout=CLOSE_SECONDS)
+    finally:
+        connection.drop()
+    if not closing.done():
+        await asyncio.wait((closing,), timeout=CLOSE_SECONDS)  # the closing sees that it was dropped, and ends
 
 
 def told_trouble(error: BaseException) -> str:

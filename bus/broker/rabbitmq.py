@@ -34,6 +34,9 @@ UNTAKEN_MESSAGES: Final = 16
 """given to a node that has not taken them yet; a node that does not wait gets no more"""
 WATCH_SECONDS: Final = 5.0
 
+STOP_SECONDS: Final = 10.0
+"""How long closing may take at most; a thread that is still at it then ends with the process."""
+
 Observe = Callable[[bool], None]
 """Told whether the node is connected to the broker."""
 
@@ -132,7 +135,7 @@ class RabbitHints:
             self._closed = True
             self._loop.call_soon_threadsafe(self._stop)
         self._inbox.close()
-        self._thread.join()
+        self._thread.join(STOP_SECONDS)
 
     def _call(self, what: Callable[[], None]) -> None:
         with self._lock:
