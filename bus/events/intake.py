@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from typing import Final, Protocol
 
 from bus.broker.hints import Hints
 from bus.calendar import business_date
-from bus.errors import EventRefused, NotFound, Overloaded
+from bus.errors import EventRefused, JournalError, JournalUnavailable, NotFound, Overloaded
 from bus.event import ClaimedEvent, EventDelivery, EventDraft, EventOutcome, EventTaken, NewEvent, PoisonEvent, Way
 from bus.event_ports import DeadLetter, IncomingEvent
 from bus.events.cloudevents import Published, parse_binary, parse_structured, time_us
@@ -29,6 +30,7 @@ from bus.ports import Binding, Clock, PayloadStore
 from bus.security.keyed_hash import KeyedHash
 from contracts.errors import EventUnreadable
 from contracts.event_record import Record, masked
+from contracts.masking import HIDDEN
 from monitoring.log import log
 
 INLINE_BYTES: Final = 64 * 1024
@@ -36,6 +38,9 @@ INLINE_BYTES: Final = 64 * 1024
 STRUCTURED: Final = "application/cloudevents+json"
 _SECOND_US: Final = 1_000_000
 _SEPARATOR: Final = b"\x1e"
+_TYPE: Final = re.compile(r"(?:[A-Za-z._:/-]|(?<![0-9])[0-9]{1,3}(?![0-9])){1,100}")
+"""A type that may be shown. What is none can be anything a sender wrote: a name, a person's number."""
+_MESSAGE_ID: Final = re.compile(r"[0-9]{6}-m[0-9]{1,18}")
 
 
 class EventObserver(Protocol):
@@ -155,14 +160,20 @@ class EventIntake:
         Raises:
             Overloaded, JournalUnavailable: nothing was taken; it may come again.
         """
+        known = False
         try:
             to = self.interface(incoming.tenant, incoming.interface)
             if incoming.content_type.partition(";")[0].strip().lower() == STRUCTURED:
                 published = parse_structured(incoming.body)
             else:
-                published = parse_binary(incoming.content_type or "application/json", incoming.headers, incoming.body)
+                published = parse_binary(incoming.content_type or "application/json", incoming.headers, incoming.body, encoded=False)
+            known = True  # what becomes of it is counted there
             await self.publish(to, published, "amqp")
-        except EventRefused as refused:
+        except JournalUnavailable:
+            raise
+        except (EventRefused, JournalError) as refused:  # what the journal will not hold, it will not hold the next time either
+            if not known:
+                self.observer.event(incoming.tenant, incoming.interface, "refused")
             await asyncio.to_thread(self._keep_poison, incoming, refused)
 
     async def bury(self, letter: DeadLetter) -> None:
@@ -182,7 +193,7 @@ class EventIntake:
         if len(published.body) > rules.max_bytes:
             raise EventRefused("RNK4305E", status=413, bytes=len(published.body), most=rules.max_bytes)
         if rules.types and published.attributes.type not in rules.types:
-            raise EventRefused("RNK4306E", status=422, type=published.attributes.type, known=", ".join(rules.types))
+            raise EventRefused("RNK4306E", status=422, type=_shown(published.attributes.type), known=", ".join(rules.types))
         try:
             record = to.reader.read(published.data)
         except EventUnreadable as unreadable:
@@ -205,10 +216,7 @@ class EventIntake:
         body, part = published.body, None
         if len(body) > INLINE_BYTES:
             part, body = await asyncio.to_thread(self._put, to.tenant, "event", body), b""
-        expires = to.expires_seconds
-        expires_at_us = None if expires is None else self.clock.now_us() + round(expires * _SECOND_US)
-        if extensions and "expirytime" in extensions:
-            expires_at_us = time_us(extensions["expirytime"])
+        expires_at_us = self._expires_at_us(to, extensions.get("expirytime") if extensions else None)
         content = (to.reader.canonical(record), attributes.type.encode(), attributes.subject.encode(), (reply or "").encode())
         return NewEvent(
             tenant=to.tenant,
@@ -228,6 +236,13 @@ class EventIntake:
             part=part,
         )
 
+    def _expires_at_us(self, to: EventInterface, own: str | None) -> int | None:
+        """Until when it is worth delivering: by its interface, and by itself, whichever is over first."""
+        ends = [] if own is None else [time_us(own)]
+        if to.expires_seconds is not None:
+            ends.append(self.clock.now_us() + round(to.expires_seconds * _SECOND_US))
+        return min(ends, default=None)
+
     def _must_be_ours(self, tenant: str, request: str) -> None:
         try:
             if request.startswith(f"{tenant}-m"):
@@ -235,7 +250,7 @@ class EventIntake:
                 return
         except NotFound:
             pass
-        raise EventRefused("RNK4307E", status=422, message=request[:40])
+        raise EventRefused("RNK4307E", status=422, message=request if _MESSAGE_ID.fullmatch(request) else HIDDEN)
 
     def _deliveries(self, to: EventInterface, record: Record, day: str) -> list[EventDelivery]:
         made = []
@@ -299,10 +314,14 @@ class EventIntake:
         name = f"{kind}-{hashlib.sha256(body).hexdigest()[:40]}"
         return self.payloads.put(body, Binding(tenant, name, kind, 0, True))
 
-    def _keep_poison(self, incoming: IncomingEvent, refused: EventRefused) -> None:
+    def _keep_poison(self, incoming: IncomingEvent, refused: EventRefused | JournalError) -> None:
         facts = {name: value if isinstance(value, int) else str(value) for name, value in refused.facts.items()}
-        broken = [{"field": one["field"], "rule": one["rule"]} for one in refused.problems]
+        problems = refused.problems if isinstance(refused, EventRefused) else ()
+        broken = [{"field": one["field"], "rule": one["rule"]} for one in problems]
         reason = json.dumps({"message_id": refused.message_id, "facts": facts, "broken": broken}, ensure_ascii=False)
         part = self._put(incoming.tenant, "poison", incoming.body)
         self.journal.poison(PoisonEvent(incoming.tenant, incoming.interface, incoming.endpoint, incoming.name, reason, part))
-        self.observer.event(incoming.tenant, incoming.interface, "refused")
+
+
+def _shown(kind: str) -> str:
+    return kind if _TYPE.fullmatch(kind) else HIDDEN
