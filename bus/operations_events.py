@@ -6,7 +6,7 @@ Owns: the delivery of an event that is sent again. It joins the order of its per
 from __future__ import annotations
 
 from bus.batch.recipes import Recipes
-from bus.event import Lane
+from bus.events.receivers import lane_of
 from bus.events.recipes import way_of
 from bus.message import Message, NewDelivery
 from bus.site import Subscription
@@ -35,6 +35,6 @@ def event_again(recipes: Recipes, message: Message, to: Subscription, ordering_k
         marker_name=None,
         config_digest=loaded.digest,
         way=way_of(adapter).value,
-        lane=int(Lane.URGENT if flagging == _FLAGGING["flags"] else Lane[interface.event.lane.upper()]),
+        lane=int(lane_of(interface.event)),
         flagging=flagging,
     )

@@ -8,10 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
+from bus.event import Lane
 from bus.event_ports import EventSink
-from bus.site import Limits, LoadedTenant, Retry
+from bus.site import EventRules, Limits, LoadedTenant, Retry
+
+_LANES: Final = {"urgent": Lane.URGENT, "normal": Lane.NORMAL, "bulk": Lane.BULK}
+
+
+def lane_of(rules: EventRules) -> Lane:
+    """How urgent the events of an interface are; support-measure flags always are."""
+    return Lane.URGENT if rules.support_measure == "flags" else _LANES[rules.lane]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,8 @@ class Receiver:
     retry: Retry
     expires_seconds: float | None = None
     """how long after its acceptance an event is worth sending; None: no limit of the subscription's own"""
+    lane: Lane = Lane.NORMAL
+    """of its interface: at one endpoint the more urgent goes first"""
 
 
 class Receivers(Protocol):
@@ -54,11 +64,13 @@ class SiteReceivers:
         """Take a tenant's configuration, in place of the one before."""
         tenant = loaded.tenant
         endpoints = {endpoint.id: endpoint for endpoint in tenant.endpoints}
+        lanes = {interface.id: lane_of(interface.event) for interface in tenant.interfaces}
         before = self._receivers.get(tenant.tenant, {})
         found: dict[str, Receiver] = {}
         for own in tenant.subscriptions:
             endpoint = endpoints[own.endpoint]
-            made = Receiver(tenant.tenant, own.id, endpoint.id, endpoint.adapter, endpoint.limits, own.retry, own.expires_seconds)
+            lane = lanes[own.interface]
+            made = Receiver(tenant.tenant, own.id, endpoint.id, endpoint.adapter, endpoint.limits, own.retry, own.expires_seconds, lane)
             found[own.id] = before[own.id] if before.get(own.id) == made else made
         self._receivers[tenant.tenant] = found
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bus.batch.recipes import Recipes
-from bus.event import EventDelivery, Lane, Way
+from bus.event import EventDelivery, Way
+from bus.events.receivers import lane_of
 from bus.message import Versions
 from bus.site import Interface, Subscription
 from contracts.event_record import EventReader, Record
 from contracts.rules import Predicate, predicate
 
-_LANES: Final = {"urgent": Lane.URGENT, "normal": Lane.NORMAL, "bulk": Lane.BULK}
 _PULLED: Final = "http"
 """The adapter whose subscribers fetch their events themselves."""
 
@@ -112,7 +112,7 @@ def _recipient(interface: Interface, subscription: Subscription, adapter: str, r
         contract=translation.to if translation else interface.contract,
         translation=subscription.translation,
         way=way_of(adapter),
-        lane=Lane.URGENT if measure == "flags" else _LANES[interface.event.lane],
+        lane=lane_of(interface.event),
         filtered=False,
         flags=measure == "flags",
         waits=measure == "waits",

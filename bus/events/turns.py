@@ -1,4 +1,4 @@
-"""Whose turn it is to be claimed for: tenants in turn, within each its endpoints, within each its subscriptions.
+"""Whose turn it is to be claimed for: tenants in turn, within each its endpoints, within each its subscriptions, urgent lanes first.
 
 Owns: the round, the room of each endpoint, and what is known of each subscription's queue. A place is given to one tenant after another,
 so that the flood of one delays the events of another by one place at most. An endpoint without room steps out of the round (it is
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from bus.event import Lane
 from bus.events.breaker import EndpointBreaker
 from bus.events.limits import EndpointLimits
 from bus.events.receivers import Receiver
@@ -198,7 +199,7 @@ class Turns:
         while self._round:
             tenant, gates = next(iter(self._round.items()))
             gate = next(iter(gates))
-            stream = next(iter(gate.waiting))
+            stream = next(iter(gate.waiting)) if len(gate.waiting) == 1 else min(gate.waiting, key=_lane)
             if not wanted(stream):
                 self.remove(stream)
             elif not gate.take():
@@ -221,3 +222,7 @@ class Turns:
             del gates[gate]
             if not gates:
                 del self._round[gate.tenant]
+
+
+def _lane(stream: Stream) -> Lane:
+    return Lane.NORMAL if stream.receiver is None else stream.receiver.lane
