@@ -83,7 +83,7 @@ class _Dialled(TransportFactory):
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(loop=loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-        transport, _ = await loop.create_connection(lambda: protocol, url.host, url.port, ssl=context)
+        transport, _ = await loop.create_connection(lambda: protocol, url.host or "", url.port or 0, ssl=context)
         self.writer = _Gathering(transport, protocol, reader)
         return reader, self.writer
 
@@ -185,6 +185,18 @@ def told_trouble(error: BaseException) -> str:
     return str(error) if isinstance(error, AMQPError) and str(error) else type(error).__name__
 
 
+def heed_cancelling() -> None:
+    """End this task if it was asked to end: the library waits by `asyncio.wait_for`, which in Python 3.11 forgets a cancellation that
+    comes together with what it waits for. To be called wherever a task would go on for long.
+
+    Raises:
+        CancelledError: it was.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 async def keep(
     dial: Callable[[], Awaitable[Connection]],
     converse: Callable[[Connection, Callable[[], None]], Awaitable[None]],
@@ -216,9 +228,11 @@ async def keep(
 
     while True:
         began = None
+        heed_cancelling()
         try:
             connection = await dial()
             try:
+                heed_cancelling()
                 return await converse(connection, up)
             finally:
                 await done_with(connection)

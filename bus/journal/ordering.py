@@ -7,10 +7,11 @@ support-measure flag (`flagging` 2) is armed only while no flag (1) of the same 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, bindparam, case, exists, func, insert, literal_column, or_, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, case, exists, func, insert, literal_column, or_, select, update
 
 from bus.journal.rows import AnyRow, delivery_of, key_of
 from bus.journal.tables import deliveries, turns
@@ -91,12 +92,25 @@ def finish(transaction: Transaction, row: AnyRow, state: DeliveryState, **values
 def arm_next(transaction: Transaction, finished: Sequence[AnyRow]) -> None:
     """Arm what stood behind finished deliveries: the next of each ordering key, and what waited for a flag that was the last."""
     connection, now_us = transaction.connection, transaction.now_us
-    keys = {(row.tenant, row.subscription, row.ordering_key) for row in finished}
-    behind = [{"of_tenant": tenant, "of_subscription": name, "of_key": key, "now_us": now_us} for tenant, name, key in sorted(keys)]
-    connection.execute(_ARM_NEXT, behind)
+    waited = _waited(connection, finished)
+    behind = [{"of_tenant": tenant, "of_subscription": name, "of_key": key, "now_us": now_us} for tenant, name, key in waited]
+    if behind:
+        connection.execute(_ARM_NEXT, behind)
     flags = {(row.tenant, row.system, row.ordering_key) for row in finished if row.flagging == FLAGS}
     if flags:
         connection.execute(_ARM_WAITING, [{"of_tenant": t, "of_system": s, "of_key": k, "now_us": now_us} for t, s, k in sorted(flags)])
+
+
+def _waited(connection: Connection, finished: Sequence[AnyRow]) -> list[tuple[str, str, str]]:
+    """The ordering keys behind which anything waits: of most, nothing does."""
+    keys: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for row in finished:
+        keys[row.tenant, row.subscription].add(row.ordering_key)
+    return [
+        (tenant, subscription, key)
+        for (tenant, subscription), own in sorted(keys.items())
+        for key in connection.scalars(_BEHIND, {"of_tenant": tenant, "of_subscription": subscription, "of_keys": sorted(own)}).all()
+    ]
 
 
 def flagged(transaction: Transaction, tenant: str, system: str, ordering_key: str) -> bool:
@@ -135,6 +149,17 @@ def _armed_now() -> Any:
     return update(deliveries).where(*idle, head).values(claimable_at_us=due_at_us, armed_at_us=now_us)
 
 
+_BEHIND: Final = (
+    select(deliveries.c.ordering_key)
+    .where(
+        deliveries.c.tenant == bindparam("of_tenant"),
+        deliveries.c.subscription == bindparam("of_subscription"),
+        deliveries.c.ordering_key.in_(bindparam("of_keys", expanding=True)),
+        deliveries.c.finished_at_us.is_(None),
+        deliveries.c.claimable_at_us.is_(None),
+    )
+    .distinct()
+)
 _ARM_NEXT: Final = _armed_now().where(
     deliveries.c.tenant == bindparam("of_tenant"),
     deliveries.c.subscription == bindparam("of_subscription"),
