@@ -187,10 +187,10 @@ def _wired(site: LoadedSite, name: str, private: Path, lock: IO[str], pool: Work
     registry = registry_of(site)
     recipes = Recipes(site, registry, translations_of(site, registry))
     journal = _journal(site, clock)
-    payloads = DirectoryPayloads(site.path(site.site.payloads.folder), IdentitySeal())
+    shared = site.site.journal.url is not None
+    payloads = DirectoryPayloads(site.path(site.site.payloads.folder), IdentitySeal(), writer=name if shared else "")
+    payloads.sweep()
     work = WorkFolder.of(site.path(site.site.batch.work_folder))
-    if site.site.journal.url is None:  # alone: what lies there half done is of a node that is gone
-        payloads.sweep()
     work.clear_earlier_boots()
     metrics = Metrics(node=name, version=version("renkei-bus"))
     hints = open_hints(site, metrics)

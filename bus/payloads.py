@@ -26,10 +26,11 @@ _STEP: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
 class DirectoryPayloads:
-    """A `bus.ports.PayloadStore` in a folder of a local file system."""
+    """A `bus.ports.PayloadStore` in a folder of a file system. Nodes that share it each give the name of their own as `writer`."""
 
-    def __init__(self, folder: Path, seal: Seal) -> None:
+    def __init__(self, folder: Path, seal: Seal, *, writer: str = "") -> None:
         self._folder = folder
+        self._ending = f".{writer}.tmp" if writer else ".tmp"
         self._seal = seal
         self._durable: set[Path] = set()
 
@@ -94,8 +95,9 @@ class DirectoryPayloads:
             raise JournalError("RNK3023E", message=message.id)
 
     def sweep(self) -> int:
-        """Remove what killed processes left half written. Only while no other process puts. Returns how many files."""
-        leftovers = list((self._folder / _WRITING).glob("*.tmp"))
+        """Remove what killed processes left half written; with a `writer`, only what was its own. Only while no other process of that
+        writer (without one: no other at all) puts. Returns how many files."""
+        leftovers = [path for path in (self._folder / _WRITING).glob("*.tmp") if path.name.endswith(self._ending)]
         for leftover in leftovers:
             leftover.unlink(missing_ok=True)
         return len(leftovers)
@@ -113,7 +115,7 @@ class DirectoryPayloads:
         self._durable.add(folder)
 
     def _write(self, sealed: bytes, target: Path) -> None:
-        writing = self._folder / _WRITING / f"{target.parent.name}.{target.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
+        writing = self._folder / _WRITING / f"{target.parent.name}.{target.name}.{os.getpid()}.{os.urandom(4).hex()}{self._ending}"
         descriptor = os.open(writing, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             with os.fdopen(descriptor, "wb", buffering=0):

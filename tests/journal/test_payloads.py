@@ -227,6 +227,22 @@ def test_what_killed_processes_left_is_swept(payloads: DirectoryPayloads, folder
     assert payloads.get(part, "332020", "332020-m1") == b"x"
 
 
+def test_of_nodes_that_share_a_folder_each_sweeps_its_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = (DirectoryPayloads(folder, IdentitySeal(), writer=name) for name in ("node1", "node2"))
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "rename", killed)
+        broken.setattr(Path, "unlink", lambda *_, **__: None)
+        with pytest.raises(KeyboardInterrupt):
+            first.put(b"x", BOUND)
+    assert second.sweep() == 0
+    assert first.sweep() == 1
+    assert not list((folder / ".writing").iterdir())
+
+
 def test_many_put_at_once(payloads: DirectoryPayloads) -> None:
     def put(index: int) -> Part:
         return payloads.put(bytes([index % 5]) * 1000, replace(BOUND, index=index % 5))
