@@ -25,7 +25,7 @@ from adapters.amqp.errors import cannot_connect, cannot_declare
 from adapters.amqp.links import Link
 from adapters.amqp.topology import PARKED, QueuePlan, declare, parked
 from bus.errors import BusError, JournalUnavailable, Overloaded, Transient, TransportError, told_of
-from bus.rabbitmq import CLOSE_SECONDS, TROUBLE, Connection, keep
+from bus.rabbitmq import CLOSE_SECONDS, TROUBLE, Connection, heed_cancelling, keep
 
 PREFETCH: Final = 64
 """messages being taken at once; each may be as long as the broker allows"""
@@ -122,6 +122,7 @@ class Consumer:
         tag = await queue.consume(begin, timeout=self._watch_seconds)
         up()
         while True:
+            heed_cancelling()
             await self._until_lost((connection_lost, under.closing, asyncio.create_task(cancelled.wait())))
             if under.closing.done() and not under.closing.cancelled() and (ended := under.closing.exception()) is not None:
                 raise ended

@@ -22,7 +22,7 @@ from pamqp.common import FieldTable
 
 from bus.broker.embedded import EmbeddedHints
 from bus.event_ports import Broker
-from bus.rabbitmq import Connection, address, connect, keep, told_trouble
+from bus.rabbitmq import Connection, address, connect, heed_cancelling, keep, told_trouble
 from monitoring.log import log
 
 QUEUE: Final = "renkei.hints"
@@ -188,6 +188,7 @@ class RabbitHints:
         """Send, receive and look after the queue until something is lost."""
         consumer, acknowledged = "", 0
         while True:
+            heed_cancelling()
             self._stirred.clear()
             if connection.lost.is_set() or channel.is_closed:
                 raise ConnectionError("the connection or its channel was closed")
