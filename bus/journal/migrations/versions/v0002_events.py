@@ -59,6 +59,8 @@ def upgrade() -> None:
         op.create_index(
             name, table, columns.split(), unique=name.startswith("uq_"), sqlite_where=condition, postgresql_where=condition
         )
+    if op.get_bind().dialect.name == "sqlite":
+        _entries_without_rowid()
     op.create_table(
         "leases",
         sa.Column("name", sa.Text, nullable=False),
@@ -67,6 +69,26 @@ def upgrade() -> None:
         sa.Column("until_us", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_leases"),
     )
+
+
+def _entries_without_rowid() -> None:
+    """SQLite keeps the entries in the order of their key, and not beside it."""
+    op.drop_index("ix_journal_entries_subject", "journal_entries")
+    op.rename_table("journal_entries", "journal_entries_0001")
+    op.create_table(
+        "journal_entries",
+        sa.Column("tenant", sa.Text, nullable=False),
+        sa.Column("sequence", sa.BigInteger, nullable=False, autoincrement=False),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("subject", sa.Text, nullable=False),
+        sa.Column("facts", sa.JSON, nullable=False),
+        sa.Column("at_us", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "sequence", name="pk_journal_entries"),
+        sqlite_with_rowid=False,
+    )
+    op.execute("INSERT INTO journal_entries SELECT tenant, sequence, kind, subject, facts, at_us FROM journal_entries_0001")
+    op.drop_table("journal_entries_0001")
+    op.create_index("ix_journal_entries_subject", "journal_entries", ["tenant", "subject", "sequence"])
 
 
 def _event_columns() -> list[sa.Column[object]]:
