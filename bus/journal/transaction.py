@@ -13,7 +13,7 @@ from dataclasses import asdict
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import BigInteger, Connection, bindparam, insert, update
 
 from bus.journal.bulk import Bulk, json_text
 from bus.journal.database import Database
@@ -54,6 +54,12 @@ class EntryKind(StrEnum):
 
 Change = tuple[EntryKind, str, Mapping[str, object]]
 """Kind, subject and facts of an entry."""
+_COUNT: Final = (
+    update(counters)
+    .where(counters.c.tenant == bindparam("of_tenant"), counters.c.name == bindparam("of_name"))
+    .values(value=counters.c.value + bindparam("many", type_=BigInteger))
+    .returning(counters.c.value)
+)
 _ENTRIES: Final = Bulk(insert(entries), "tenant sequence kind subject facts at_us")
 
 
@@ -66,8 +72,7 @@ class Transaction:
 
     def next(self, tenant: str, counter: str, *, many: int = 1) -> int:
         """The next number of a tenant's counter, from 1; the first of `many` that are given out together."""
-        own = (counters.c.tenant == tenant) & (counters.c.name == counter)
-        last = self.connection.scalar(update(counters).where(own).values(value=counters.c.value + many).returning(counters.c.value))
+        last = self.connection.scalar(_COUNT, {"of_tenant": tenant, "of_name": counter, "many": many})
         if last is None:
             last = many
             self.connection.execute(insert(counters).values(tenant=tenant, name=counter, value=last))
