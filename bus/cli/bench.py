@@ -6,12 +6,12 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from bus.cli import show
-from bus.cli.exits import NothingThere
+from bus.cli.exits import ExitCode, NothingThere
 from bus.cli.night import Json
 from bus.cli.session import Session, session_of
 
@@ -19,7 +19,7 @@ from bus.cli.session import Session, session_of
 def commands() -> typer.Typer:
     """The group `bench`."""
     group = typer.Typer(no_args_is_help=True, help="Measure on this machine. Side by side with the same work done otherwise.")
-    for command in (batch, http, amqp, backlog, tenants):
+    for command in (batch, http, amqp, backlog, tenants, event_faults):
         group.command()(command)
     return group
 
@@ -102,6 +102,19 @@ def tenants(
 ) -> None:
     """Measure what many municipalities cost one node: check, start, memory, metric series."""
     _show(session_of(context), measuring("tenants")(tenants=count, with_amqp=with_amqp), json_too)
+
+
+def event_faults(
+    context: typer.Context,
+    events: Annotated[int, typer.Option(min=500, help="Events on each back end.")] = 100_000,
+    back_ends: Annotated[Literal["embedded", "services", "both"], typer.Option(help="On what the nodes stand.")] = "both",
+    json_too: Json = False,
+) -> None:
+    """Kill nodes and cut connections while events flow. Nothing may be lost, doubled in effect, or overtaken; ends 8 otherwise."""
+    found = measuring("event_faults")(events=events, back_ends=back_ends, as_json=json_too)
+    _show(session_of(context), found, json_too)
+    if not found["good"]:
+        raise typer.Exit(ExitCode.ABNORMAL)
 
 
 def _show(session: Session, found: dict[str, Any], json_too: bool) -> None:
