@@ -147,12 +147,19 @@ class GroupCommit:
         try:
             answers = self._together(taken)
         except JournalUnavailable as error:
+            self._take_those_behind(taken)
             answers = [(future, error) for _, future in (*taken.accept, *taken.settle, *taken.claim)]
         except Exception:  # noqa: BLE001 - a member that cannot be committed must not take the others with it
             answers = self._one_by_one(taken)
         seconds = time.perf_counter() - began
         with contextlib.suppress(RuntimeError):  # the loop has ended: nobody is left to be told
             self._loop.call_soon_threadsafe(self._tell, taken, answers, seconds)
+
+    def _take_those_behind(self, taken: _Waiting) -> None:
+        """Events that wait behind refused ones are refused with them, so that none overtakes an earlier one of its sender."""
+        with self._work:
+            taken.accept += self._waiting.accept
+            self._waiting.accept.clear()
 
     def _together(self, taken: _Waiting) -> list[tuple[asyncio.Future[Any], Any]]:
         group = Group(*([question for question, _ in asked] for asked in (taken.accept, taken.settle, taken.claim)))

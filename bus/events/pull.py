@@ -24,7 +24,8 @@ from bus.ports import Clock
 from bus.retry import Backoff
 from bus.site import Limits, Subscription
 
-OWNER: Final = "pull"
+OWNER: Final = "/pull"
+"""no node can be called so"""
 ADAPTER: Final = "http"
 """The adapter of endpoints whose systems fetch their events themselves."""
 MOST_AT_ONCE: Final = 100

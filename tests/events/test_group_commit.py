@@ -493,3 +493,33 @@ async def test_thousands_ask_while_the_thread_commits() -> None:
         await calm(commit)
     assert len({one.attributes.id for group in journal.done for one in group.accept}) == 2000
     assert len(journal.done) < 4000  # they did go together
+
+
+async def test_events_behind_refused_ones_are_refused_with_them() -> None:
+    """None overtakes an earlier one of its sender because the journal came back in between."""
+    journal = _AwayOnce()
+    commit = GroupCommit(journal, "node1")
+    first = commit.accept(event(1))
+    await asyncio.to_thread(journal.asked.wait, 30)
+    second = commit.accept(event(2))
+    journal.go_on.set()
+    results = await asyncio.gather(first, second, return_exceptions=True)
+    assert [type(one) for one in results] == [JournalUnavailable, JournalUnavailable]
+    again = [await commit.accept(event(number)) for number in (1, 2)]
+    assert [one.outcome for one in again] == [EventOutcome.ACCEPTED] * 2
+    await asyncio.to_thread(commit.close)
+
+
+class _AwayOnce:
+    """A journal that is away for its first group, and waits in it until told."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self.go_on = threading.Event()
+
+    def commit(self, group: Group, owner: str, *, lease_seconds: float) -> GroupDone:
+        if not self.asked.is_set():
+            self.asked.set()
+            assert self.go_on.wait(30)
+            raise JournalUnavailable("RNK3001E", reason="test")
+        return GroupDone([EventTaken(f"332020-m{place}", EventOutcome.ACCEPTED) for place, _ in enumerate(group.accept)], [], [])
