@@ -13,7 +13,7 @@ from typing import Final
 
 from tests.faults.real_node import REPOSITORY
 
-TRACED: Final = "write,pwrite64,writev,pwritev,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat"
+TRACED: Final = "write,pwrite64,writev,pwritev,sendto,sendmsg,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat"
 _LINE: Final = re.compile(r"(?P<process>\d+) +(?:<\.\.\. (?P<resumed>\w+) resumed>|(?P<call>\w+)\()(?P<rest>.*)")
 _FILE: Final = re.compile(r"\d+<([^>]*)>")
 _TEXT: Final = re.compile(r'"((?:[^"\\]|\\.)*)"')
