@@ -19,7 +19,7 @@ from tests.faults.night import Nights, Outcome, nights
 from tests.faults.real_node import until
 
 IN_WORKERS = ("mid_read", "mid_write")
-OF_THE_NIGHT = [label for label in LABELS if not label.startswith("event_")]
+OF_THE_NIGHT = [label for label in LABELS if not (label.startswith("event_") or label.endswith("group_commit"))]
 """Steps that a night of files comes to; those of events have a fault run of their own."""
 DEEDS = {label: ("kill", "kill-parent", "kill-group") if label in IN_WORKERS else ("kill", "kill-group") for label in OF_THE_NIGHT}
 LATER = (
