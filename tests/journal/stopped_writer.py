@@ -21,7 +21,7 @@ def main(url: str, password_file: Path, told: Path) -> None:
     outcome = "committed"
     try:
         with journal._begin() as transaction:
-            transaction.append("332020", "viewed", "never", {})
+            transaction.append_all("332020", [("viewed", "never", {}), ("viewed", "nor this", {})])  # many rows go another way
             os.kill(os.getpid(), signal.SIGSTOP)
     except BusError as error:
         outcome = error.message_id
