@@ -50,13 +50,19 @@ def settle_events(transaction: Transaction, settlements: Sequence[Settlement]) -
         return []
     held = _rows(transaction, settlements)
     answers: list[DeliveryState | None] = []
+    ended: dict[str, DeliveryState] = {}
+    """by these settlements"""
     finished: dict[DeliveryState, list[tuple[AnyRow, Settlement]]] = defaultdict(list)
     changes: dict[str, list[Change]] = defaultdict(list)
     for settlement in settlements:
-        row = held.pop(settlement.delivery, None)
+        row = held.get(settlement.delivery)
         if row is None or row.fence != settlement.fence or row.owner is None or row.state != DeliveryState.CLAIMED:
-            answers.append(_as_before(row, settlement))
+            answers.append(_as_before(row, settlement))  # a stale one does not stand in the way of the claim that holds
             continue
+        if settlement.delivery in ended:
+            answers.append(settlement.state if ended[settlement.delivery] is settlement.state is DeliveryState.DELIVERED else None)
+            continue
+        ended[settlement.delivery] = settlement.state
         answers.append(settlement.state)
         changes[row.tenant].append((_kind(settlement), settlement.delivery, _facts(row, settlement)))
         if settlement.state in (DeliveryState.DELIVERED, DeliveryState.EXPIRED):

@@ -102,6 +102,13 @@ class EventLaws:
         assert settle(journal, old) == [None]
         assert settle(journal, new) == [DeliveryState.DELIVERED]
 
+    def test_an_old_fence_does_not_stand_in_the_way_of_the_new_one(self, journal: SqlJournal, clock: ManualClock) -> None:
+        publish(journal, event(1))
+        (old,) = claim(journal, lease_seconds=1)
+        clock.advance(2)
+        (new,) = claim(journal)
+        assert settle(journal, old, new, new) == [None, DeliveryState.DELIVERED, DeliveryState.DELIVERED], "all in one group"
+
     def test_a_renewed_lease_lasts(self, journal: SqlJournal, clock: ManualClock) -> None:
         publish(journal, event(1))
         (claimed,) = claim(journal, lease_seconds=10)
