@@ -135,8 +135,8 @@ class Node:
         parts = self.parts
         freed = parts.journal.unclaim(parts.name)
         log("RNK7002I", site=parts.site.site.site, node=parts.name, port=self.port, freed=freed)
-        for code, loaded in parts.site.tenants.items() if self.watch else ():
-            parts.journal.note(code, "configuration_loaded", loaded.digest, {"node": parts.name})
+        loaded = parts.site.tenants.items() if self.watch else ()
+        parts.journal.note_all("configuration_loaded", [(code, one.digest, {"node": parts.name}) for code, one in loaded])
         parts.reporter.resume()
 
     # submitted files
@@ -151,7 +151,8 @@ class Node:
         asyncio.run_coroutine_threadsafe(self._take_submitted(arrival, progress), self._loop).add_done_callback(ended)
 
     async def _take_submitted(self, arrival: Arrival, progress: Progress) -> None:
-        self._dispatch()
+        if not self.watch or self.role in ("all", "dispatch"):  # else another node of the site delivers it
+            self._dispatch()
         source = SubmittedSource(private_folder(self.parts.site) / "refused")
         reporter = self.parts.reporter
         try:
@@ -200,7 +201,7 @@ class Node:
     def _not_ready(self) -> list[str]:
         problems = [] if self.parts.pool.pids else ["no batch worker"]
         try:
-            self.parts.journal.backlog()
+            self.parts.journal.messages(limit=1)
         except JournalError as error:
             problems.append(str(error))
         return problems
@@ -294,5 +295,5 @@ def open_operations(folder: Path) -> Iterator[Operations | RemoteOperations]:
             if remote.answers():
                 yield remote
                 return
-    with running_node(folder, watch=False, listen=False) as node:
+    with running_node(folder, watch=False, listen=False, name=named) as node:
         yield node.parts.operations

@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import IO
@@ -36,6 +37,7 @@ from monitoring.metrics import Metrics
 Start = Callable[[Arrival, Progress], None]
 
 
+@cache
 def adapter(name: str) -> Adapter:
     """The installed adapter of that name.
 
@@ -156,6 +158,7 @@ def assemble(folder: Path, pool: WorkerPool, start: Start, node: str | None = No
     """
     site = load_site(folder)
     name = node or site.site.node
+    site = replace(site, site=site.site.model_copy(update={"node": name}))
     private = private_folder(site)
     lock = take_lock(private, own_name(site, name, "node.lock"))
     try:
