@@ -91,11 +91,6 @@ class EventDispatcher:
         stream.told += count
         self._ask(stream)
 
-    def room(self, tenant: str, endpoint: str) -> int:
-        """How many deliveries could be sent at the endpoint now."""
-        gate = self._gates.get((tenant, endpoint))
-        return self._slots.free if gate is None else min(self._slots.free, gate.room())
-
     def reserve(self, tenant: str, endpoint: str, subscription: str) -> bool:
         """Take a place for a delivery that is about to be accepted, so that it can be handed over at once. False: there is none, or
         others waited before it: while anybody waits, newcomers get no more than half of the places. Whoever gets True hands the
@@ -244,10 +239,11 @@ class EventDispatcher:
         wanted = Wanted(stream.tenant, stream.subscription, count, self._owner, LEASE_SECONDS, Way.PUSH, retry)
         claimed: Sequence[ClaimedEvent] = ()
         try:
-            claimed = await self._commits.claim(wanted)
+            found = await self._commits.claim(wanted)
             if self._stopping:
-                await self._sender.hand_back(claimed)
-                claimed = ()
+                await self._sender.hand_back(found)
+            else:
+                claimed = found
         except BusError as error:
             log("RNK7011E", reason=str(error))
         finally:

@@ -97,7 +97,7 @@ class EndpointLimits:
         self.taken -= 1
 
     def wait_seconds(self) -> float:
-        """How long the rates forbid another send; 0 when they do not. Room for one more at once is another matter: see `full`."""
+        """How long the rates forbid another send; 0 when they do not. Whether another may run beside those that do is another matter."""
         wait = 0.0 if self._sends is None else self._sends.wait_seconds(1)
         if self._bytes is not None:
             # Places taken will want bytes, too; how many is not known before they are claimed, so the usual size stands for them.
@@ -105,11 +105,6 @@ class EndpointLimits:
             lacking = expected + 1 - self._bytes.tokens()
             wait = max(wait, lacking / self._bytes.per_second if lacking > _NOTHING else 0.0)
         return wait
-
-    @property
-    def full(self) -> bool:
-        """Whether so many sends run that no other may begin."""
-        return self.taken >= self.limits.concurrent
 
     def change(self, limits: Limits, monotonic: Callable[[], float]) -> None:
         """Other limits from now on, for a new configuration; what runs goes on."""

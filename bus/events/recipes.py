@@ -73,13 +73,6 @@ class EventRecipes:
         readers: dict[str, EventReader] = {}
         return EventRecipes(recipes, {(made.tenant, made.interface.id): made for made in _compiled(recipes, readers)})
 
-    def push_places(self) -> Iterator[tuple[str, Subscription]]:
-        """(tenant, subscription) of every subscription whose events the dispatcher sends."""
-        for (tenant, _), made in self.interfaces.items():
-            for recipient in made.recipients:
-                if recipient.sent.way is Way.PUSH:
-                    yield tenant, recipient.subscription
-
 
 def _compiled(recipes: Recipes, readers: dict[str, EventReader]) -> Iterator[EventInterface]:
     for code, loaded in recipes.site.tenants.items():

@@ -53,12 +53,6 @@ class Gate:
         self.limits.give_back()
         self.breaker.give_back()
 
-    def room(self) -> int:
-        """How many places there are now, rates aside; 0 while the breaker or a rate forbids the next send."""
-        if self.breaker.wait_seconds() or self.limits.wait_seconds():
-            return 0
-        return max(0, self.limits.limits.concurrent - self.limits.taken)
-
     @property
     def scarce(self) -> bool:
         """Whether half of its places or more are taken."""

@@ -284,6 +284,13 @@ class Bench:
                     self.dispatcher.wake(new.tenant, subscription)
         return taken
 
+    def room(self, endpoint: str, tenant: str = TENANT) -> int:
+        """How many deliveries could be sent at the endpoint now, rates aside."""
+        free, gate = self.dispatcher._slots.free, self.dispatcher._gates.get((tenant, endpoint))
+        if gate is None:
+            return free
+        return 0 if gate.wait_seconds() else max(0, min(free, gate.limits.limits.concurrent - gate.limits.taken))
+
     async def quiet(self) -> None:
         """Wait until no claim is on its way, and nothing is planned."""
         async with asyncio.timeout(WAIT_SECONDS):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from tests.backends import open_journal
 from tests.events.sending_doubles import (
     OWNER,
     TENANT,
+    WAIT_SECONDS,
     Configured,
     Failing,
     Hanging,
@@ -169,15 +171,15 @@ async def test_handed_over_is_sent_without_a_claim(journal: SqlJournal, clock: M
     sink = Sink()
     async with dispatching(journal, clock, Configured({"welfare_in": sink}, {"welfare_in": Limits(concurrent=2)})) as bench:
         dispatcher = bench.dispatcher
-        assert dispatcher.room(TENANT, "welfare_in") > 0
+        assert bench.room("welfare_in") > 0
         reserved = [dispatcher.reserve(TENANT, "welfare_in", "welfare") for _ in range(3)]
         assert reserved == [True, True, False]
-        assert dispatcher.room(TENANT, "welfare_in") == 0
+        assert bench.room("welfare_in") == 0
         dispatcher.unreserve(TENANT, "welfare_in")
-        assert dispatcher.room(TENANT, "welfare_in") == 1
+        assert bench.room("welfare_in") == 1
         await bench.publish(event(1, to(hand_over=True)))
         await bench.observer.has("delivered")
-        assert dispatcher.room(TENANT, "welfare_in") == 2
+        assert bench.room("welfare_in") == 2
         assert dispatcher._slots.free == 256
 
 
@@ -330,7 +332,7 @@ async def test_a_breaker_leaves_the_endpoint_alone_and_costs_no_attempt(journal:
             await bench.dispatcher.sweep()
         assert len(sink.came) == 2
         assert not bench.dispatcher.reserve(TENANT, "welfare_in", "welfare")
-        assert bench.dispatcher.room(TENANT, "welfare_in") == 0
+        assert bench.room("welfare_in") == 0
         bench.advance(16)
         await bench.dispatcher.sweep()  # the probe fails: left alone twice as long
         await bench.observer.has("breaker", 2)
@@ -450,8 +452,40 @@ async def test_a_claim_that_fails_gives_its_places_back(journal: SqlJournal, clo
         await bench.publish(event(1))
         await bench.dispatcher.sweep()
         await bench.quiet()
-        assert bench.dispatcher.room(TENANT, "welfare_in") == 16
+        assert bench.room("welfare_in") == 16
         assert bench.dispatcher._slots.free == 256
+    await asyncio.to_thread(commits.close)
+
+
+class GoneWhileClaiming(GroupCommit):
+    """A group commit whose journal is lost right after a claim, which is answered when `answer` is set."""
+
+    def __init__(self, journal: SqlJournal, owner: str) -> None:
+        super().__init__(journal, owner)
+        self.answer = asyncio.Event()
+
+    async def claim(self, wanted: Wanted) -> Sequence[ClaimedEvent]:
+        claimed = await super().claim(wanted)
+        async with asyncio.timeout(WAIT_SECONDS):
+            await self.answer.wait()
+        return claimed
+
+    async def settle(self, settlement: Settlement) -> DeliveryState | None:
+        raise JournalUnavailable("RNK3001E", reason="away")
+
+
+async def test_what_is_claimed_while_stopping_is_not_sent_even_if_it_cannot_be_given_back(journal: SqlJournal, clock: ManualClock) -> None:
+    sink = Sink()
+    commits = GoneWhileClaiming(journal, OWNER)
+    async with dispatching(journal, clock, Configured({"welfare_in": sink}), commits=commits) as bench:
+        await bench.publish(event(1))
+        await asyncio.sleep(0)
+        stopping = asyncio.create_task(bench.dispatcher.stop())
+        await asyncio.sleep(0)
+        commits.answer.set()
+        await stopping
+        assert (sink.came, bench.dispatcher._sender.running) == ([], {})
+        assert bench.room("welfare_in") == 16
     await asyncio.to_thread(commits.close)
 
 

@@ -53,7 +53,6 @@ def test_each_subscription_of_the_interface_gets_its_own_shape(tmp_path: Path) -
     assert (pulled.sent.expires_seconds, pushed.sent.expires_seconds) == (None, 5)
     assert pushed.filtered == replace(pushed.sent, filtered=True)
     assert pushed.handed_over == replace(pushed.sent, hand_over=True)
-    assert [(code, one.id) for code, one in made.push_places()] == [(TENANT, "pushed")]
 
 
 def test_interfaces_of_one_contract_share_its_reader(tmp_path: Path) -> None:
@@ -140,4 +139,3 @@ def test_a_site_of_files_has_no_event_interface(tmp_path: Path) -> None:
     registry = registry_of(site)
     made = EventRecipes.of(Recipes(site, registry, translations_of(site, registry)))
     assert made.interfaces == {}
-    assert list(made.push_places()) == []
