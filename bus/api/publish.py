@@ -104,7 +104,11 @@ class PublishRoute:
 
     async def _single(self, to: EventInterface, call: _Call, receive: Receive) -> EventTaken:
         body = await _body(receive, call, to.interface.event.max_bytes)
-        published = parse_structured(body) if call.kind == _STRUCTURED else parse_binary(call.content_type, call.attributes, body)
+        try:
+            published = parse_structured(body) if call.kind == _STRUCTURED else parse_binary(call.content_type, call.attributes, body)
+        except EventRefused:
+            self._intake.unreadable(to.tenant, to.interface.id)
+            raise
         return await self._intake.publish(to, published)
 
     async def _batch(self, to: EventInterface, batch: list[Published | EventRefused], language: Language) -> tuple[int, bytes]:
@@ -116,6 +120,7 @@ class PublishRoute:
     async def _one(self, to: EventInterface, event: Published | EventRefused, language: Language) -> dict[str, object]:
         try:
             if isinstance(event, EventRefused):
+                self._intake.unreadable(to.tenant, to.interface.id)
                 raise event
             taken = await self._intake.publish(to, event)
             return {"id": event.attributes.id, "status": 202, "message": taken.message, "outcome": taken.outcome.value}

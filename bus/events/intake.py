@@ -123,6 +123,10 @@ class EventIntake:
             raise EventRefused("RNK4302E", status=404, tenant=tenant[:40], interface=name[:80])
         return found
 
+    def unreadable(self, tenant: str, interface: str) -> None:
+        """Count what came for an interface and is no event at all."""
+        self.observer.event(tenant, interface, "refused")
+
     async def publish(self, to: EventInterface, published: Published, via: str = "http") -> EventTaken:
         """Take one event in. Returns ACCEPTED or DUPLICATE.
 
@@ -160,20 +164,20 @@ class EventIntake:
         Raises:
             Overloaded, JournalUnavailable: nothing was taken; it may come again.
         """
-        known = False
+        readable = False
         try:
             to = self.interface(incoming.tenant, incoming.interface)
             if incoming.content_type.partition(";")[0].strip().lower() == STRUCTURED:
                 published = parse_structured(incoming.body)
             else:
                 published = parse_binary(incoming.content_type or "application/json", incoming.headers, incoming.body, encoded=False)
-            known = True  # what becomes of it is counted there
+            readable = True  # from here on it is counted
             await self.publish(to, published, "amqp")
         except JournalUnavailable:
             raise
         except (EventRefused, JournalError) as refused:  # what the journal will not hold, it will not hold the next time either
-            if not known:
-                self.observer.event(incoming.tenant, incoming.interface, "refused")
+            if not readable:
+                self.unreadable(incoming.tenant, incoming.interface)
             await asyncio.to_thread(self._keep_poison, incoming, refused)
 
     async def bury(self, letter: DeadLetter) -> None:

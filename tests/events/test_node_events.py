@@ -325,6 +325,9 @@ def test_lists_trace_and_metrics_show_it(city: City) -> None:
         "interfaces/moved_in/events", content=as_json(cloud_event({})), headers={"content-type": "application/cloudevents+json"}
     )
     assert refused.status_code == 422
+    kinds = {"application/cloudevents+json": b"{", "application/cloudevents-batch+json": b"[{}, {}]"}
+    unreadable = [city.api.post("interfaces/moved_in/events", content=body, headers={"content-type": kind}) for kind, body in kinds.items()]
+    assert [one.status_code for one in unreadable] == [400, 207]
     city.finished(message, "welfare_moved_in")
     assert city.fetch("tax_moved_in")
     listed = {one["id"]: one for one in city.operations.messages(tenant=TENANT, interface="moved_in")}
@@ -343,7 +346,7 @@ def test_lists_trace_and_metrics_show_it(city: City) -> None:
         key = (name, tuple(sorted(labels.items())))
         return page.get(key, 0.0) - before.get(key, 0.0)
 
-    assert [more("renkei_events_total", outcome=one, **place) for one in ("accepted", "duplicate", "refused")] == [1, 1, 1]
+    assert [more("renkei_events_total", outcome=one, **place) for one in ("accepted", "duplicate", "refused")] == [1, 1, 4]
     for name in ("tax_moved_in", "welfare_moved_in"):
         assert more("renkei_event_deliveries_total", tenant=TENANT, subscription=name, outcome="delivered") == 1
     assert more("renkei_event_publish_seconds_count", via="http") == 2
