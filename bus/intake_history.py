@@ -12,8 +12,9 @@ from bus.message import Delivery, DeliveryState, Message, MessageState, Quaranti
 from bus.ports import QueryJournal
 
 _PUBLISHED = (DeliveryState.DELIVERED, DeliveryState.DELIVERED_WITH_REFUSALS)
-_LOOKED_AT = 10
-"""How many accepted messages are looked at for the one accepted last: a held revision is accepted later than it was received."""
+_LOOKED_AT = 40
+"""How many accepted messages are looked at for the one accepted last: newest by business date, of which an older one may be corrected
+later."""
 
 
 @dataclass(frozen=True, slots=True)

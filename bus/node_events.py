@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import entry_points
 from typing import Any, Final
 
@@ -35,6 +35,7 @@ SOURCE_AGAIN_SECONDS: Final = 5.0
 _FILES: Final = "files"
 
 
+@cache
 def event_adapter(name: str) -> EventAdapter:
     """The installed event adapter of that name.
 

@@ -102,6 +102,10 @@ class AcceptJournal(Protocol):
         """Append an entry for something that changed no other table (configuration loaded, viewed)."""
         ...
 
+    def note_all(self, kind: str, notes: Sequence[tuple[str, str, Mapping[str, object]]]) -> None:
+        """Append an entry for each (tenant, subject, facts), all in one transaction."""
+        ...
+
 
 class DeliverJournal(Protocol):
     """What delivery writes. Every call after `claim` carries the claimed delivery and is refused with StaleClaim when its fence is old."""

@@ -166,10 +166,21 @@ class SqlAcceptJournal(JournalRole):
         Raises:
             ValueError: `kind` is one of the journal's own (`EntryKind`): history cannot be made up.
         """
-        if kind in set(EntryKind):
-            raise ValueError(f"{kind} is an entry of the journal itself")
+        _must_not_be_ours(kind)
         with self._begin() as transaction:
             return transaction.append(tenant, kind, subject, facts)
+
+    def note_all(self, kind: str, notes: Sequence[tuple[str, str, Mapping[str, object]]]) -> None:
+        """Append an entry for each (tenant, subject, facts), all in one transaction. Raises as `note` does."""
+        _must_not_be_ours(kind)
+        with self._begin() as transaction:
+            for tenant, subject, facts in notes:
+                transaction.append(tenant, kind, subject, facts)
+
+
+def _must_not_be_ours(kind: str) -> None:
+    if kind in set(EntryKind):
+        raise ValueError(f"{kind} is an entry of the journal itself")
 
 
 def message_row(transaction: Transaction, message_id: str) -> AnyRow:

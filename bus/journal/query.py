@@ -163,7 +163,8 @@ _COMMON: Final = {messages: ("accepted",), deliveries: ("delivered", "due")}
 
 
 def _newest(table: Table, wanted: Mapping[str, object], limit: int) -> Select[Any]:
-    """The rows that have every wanted value, newest first: those of one tenant or subscription by number, so that its own index serves."""
+    """The rows that have every wanted value, newest first: those of one tenant or subscription by number, those of one
+    interface by business date, so that its own index serves."""
     chosen: list[ColumnElement[bool]] = [table.c[name] == value for name, value in wanted.items() if value is not None]
     if wanted.get("state") not in {None, *_COMMON.get(table, ())}:
         # tells the planner that the index over states has them all
@@ -171,6 +172,8 @@ def _newest(table: Table, wanted: Mapping[str, object], limit: int) -> Select[An
     newest: tuple[Any, ...] = (table.c[_CAME[table]].desc(), table.c.serial.desc())
     if wanted.get("tenant") is not None and table in _COMMON:
         newest = (table.c.serial.desc(),)
+        if wanted.get("interface") is not None:
+            newest = (table.c.business_date.desc(), table.c.sequence.desc(), table.c.revision.desc())
         if wanted.get("subscription") is not None:
             newest = (table.c.number.desc(),)
     shown = [column for column in table.c if column.name != "body"]

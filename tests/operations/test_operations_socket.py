@@ -209,7 +209,7 @@ def test_metrics_health_and_readiness(city: City) -> None:
 
 
 def test_not_ready_and_no_metrics_while_the_journal_cannot_be_read(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
-    def gone(*_: object) -> None:
+    def gone(*_: object, **__: object) -> None:
         raise JournalUnavailable("RNK3001E", reason="disk I/O error")
 
     with httpx.Client(base_url=f"http://127.0.0.1:{city.node.port}") as client:
