@@ -215,6 +215,7 @@ def test_not_ready_and_no_metrics_while_the_journal_cannot_be_read(city: City, m
     with httpx.Client(base_url=f"http://127.0.0.1:{city.node.port}") as client:
         with monkeypatch.context() as broken:
             broken.setattr(SqlJournal, "backlog", gone)
+            broken.setattr(SqlJournal, "messages", gone)
             answer = client.get("/readyz")
             assert (answer.status_code, answer.json()["ready"]) == (503, False)
             assert "RNK3001E" in answer.json()["problems"][0]
