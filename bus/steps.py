@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -65,8 +66,14 @@ class _Plan:
     rule: tuple[int, str] | None = None
     """the file's time and text when it was last read"""
     seen: dict[str, int] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """steps are reached in several threads; one that had looked at the file before must not forget what another found there"""
 
     def note(self, label: str) -> None:
+        with self.lock:
+            self._note(label)
+
+    def _note(self, label: str) -> None:
         if self.file is not None:
             self._look(self.file)
         self.seen[label] = self.seen.get(label, 0) + 1
