@@ -16,8 +16,8 @@ from tests.backends import Backend
 from tests.bench.machine import described
 from tests.faults.events.run import Verdict, fault_run
 
-EVENTS_A_ROUND: Final = 12_500
-"""In each round every step is killed at once, every kind of cut comes once."""
+EVENTS_A_ROUND: Final = 20_000
+"""In each round a node is killed once at every step, and every kind of cut comes once."""
 BackEnds = Literal["embedded", "services", "both"]
 
 

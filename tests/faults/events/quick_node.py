@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from unittest.mock import patch
 
 from bus import delivery_dispatch, intake_owned
@@ -16,4 +15,4 @@ if __name__ == "__main__":
     for place in places:
         patch.object(place, "LEASE_SECONDS", SECONDS).start()
     patch.object(intake_owned, "LOOK_SECONDS", SECONDS / 6).start()
-    sys.exit(main())
+    main()

@@ -34,6 +34,7 @@ QUIET_SECONDS: Final = 100.0
 """When nothing has moved for so long after the last fault, what has not come is lost. Longer than a lease."""
 STALL_SECONDS: Final = 1.5
 DOWN_SECONDS: Final = 2.0
+BROKER_DOWN_SECONDS: Final = 60.0
 FED: Final = 24
 """More events than these are not let go at once for a fault that needs some to come about, or to see that all is well again."""
 BEHIND: Final = 300
@@ -150,7 +151,8 @@ class FaultRun:
             return
         if number % 2 == 0:
             yield "restart-postgres", lambda: self._restart(behind.postgres.stop, behind.postgres.start)
-            yield "restart-rabbitmq", lambda: self._restart(behind.rabbitmq.stop, behind.rabbitmq.start)
+            down = 0.0 if number else BROKER_DOWN_SECONDS
+            yield f"stop-rabbitmq {down:.0f} s", partial(self._restart, behind.rabbitmq.stop, behind.rabbitmq.start, down)
         else:
             yield "kill-postgres", lambda: self._restart(behind.postgres.kill, behind.postgres.start)
 
@@ -180,9 +182,12 @@ class FaultRun:
         end()
         self._await_moving()
 
-    def _restart(self, stop: Callable[[], None], start: Callable[[], None]) -> None:
+    def _restart(self, stop: Callable[[], None], start: Callable[[], None], down_seconds: float = DOWN_SECONDS) -> None:
         stop()
-        time.sleep(DOWN_SECONDS)
+        ends = time.monotonic() + down_seconds
+        while time.monotonic() < ends:
+            time.sleep(1)
+            self._feed()
         start()
         self._await_moving()
 

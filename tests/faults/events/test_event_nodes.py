@@ -73,9 +73,9 @@ async def test_what_a_dead_node_had_begun_is_taken_over(tmp_path: Path) -> None:
             one = drop(site, 1)
             assert first.died() == -signal.SIGKILL
             assert len(list((site / "drop" / "claimed").rglob(one))) == 1
-            wait_for(lambda: (site / "out" / one).exists(), "the other node takes the file over", second)
+            wait_for((site / "out" / one).exists, "the other node takes the file over", second)
             two = drop(site, 2)
-            wait_for(lambda: (site / "out" / two).exists(), "and the folder", second)
+            wait_for((site / "out" / two).exists, "and the folder", second)
             sent = journal.deliveries(subscription=HOOKED)
             wait_for(lambda: {one.state.value for one in journal.deliveries(subscription=HOOKED)} == {"delivered"}, "the events", second)
             assert {one.fence for one in journal.deliveries(subscription=HOOKED)} == {2}

@@ -84,7 +84,8 @@ def test_a_consumer_that_never_acknowledges_loses_its_lease_and_then_its_event_t
         def pulled(wait_seconds: float = 0) -> list[dict[str, Any]]:
             answered = client.post(f"{PULL}/pull", json={"lease_seconds": 1, "wait_seconds": wait_seconds})
             assert answered.status_code == 200, answered.text
-            return answered.json()["events"]
+            events: list[dict[str, Any]] = answered.json()["events"]
+            return events
 
         def ids(events: list[dict[str, Any]]) -> list[str]:
             return [each["event"]["id"] for each in events]
