@@ -171,10 +171,20 @@ def _begun(uploads: Uploads, own: OwnInterface, tenant: str, name: str, length: 
         raise _no_room(error) from error
 
 
-async def _told(deed: Callable[[Upload], ResultT], upload: Upload) -> ResultT:
-    """Do it in a thread, and say its refusals as the protocol does."""
+async def _done(deed: Callable[..., ResultT], *given: object) -> ResultT:
+    """Do it in a thread, to its end: when the node ends meanwhile, the upload is let go only after it, and not under its hands."""
+    doing = asyncio.ensure_future(asyncio.to_thread(deed, *given))
     try:
-        return await asyncio.to_thread(deed, upload)
+        return await asyncio.shield(doing)
+    except asyncio.CancelledError:
+        await asyncio.gather(doing, return_exceptions=True)
+        raise
+
+
+async def _told(deed: Callable[[Upload], ResultT], upload: Upload) -> ResultT:
+    """Do it, and say its refusals as the protocol does."""
+    try:
+        return await _done(deed, upload)
     except UploadBusy as error:
         raise CallRefused(error.message_id, status=423, headers=_ABOUT, **error.facts) from None  # type: ignore[arg-type]
     except OperationRefused as error:
@@ -184,7 +194,7 @@ async def _told(deed: Callable[[Upload], ResultT], upload: Upload) -> ResultT:
 async def _handed_over(uploads: Uploads, upload: Upload) -> None:
     """Give it to the intake; what keeps it from going now is tried again later, the file being safe."""
     try:
-        await asyncio.to_thread(uploads.hand_over, upload)
+        await _done(uploads.hand_over, upload)
     except (OSError, UploadBusy):
         return
 
@@ -206,7 +216,7 @@ async def _received(uploads: Uploads, upload: Upload, offset: int, request: Requ
         except OSError as error:
             raise _no_room(error) from error
         finally:
-            reached = await asyncio.shield(asyncio.to_thread(_kept, writing))
+            reached = await _done(_kept, writing)
         return reached
 
 
@@ -226,7 +236,7 @@ async def _copied(writing: Writing, request: Request) -> None:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 piece = await anext(coming, None)
         except (TimeoutError, CallerLeft) as error:
-            await asyncio.to_thread(writing.write, bytes(gathered))
+            await _done(writing.write, bytes(gathered))
             if isinstance(error, CallerLeft):
                 raise
             raise CallRefused("RNK7212E", status=408, headers={**_ABOUT, "connection": "close"}, seconds=PATIENCE_SECONDS) from None
@@ -235,13 +245,13 @@ async def _copied(writing: Writing, request: Request) -> None:
                 raise CallRefused("RNK7206E", status=413, headers={**_ABOUT, "connection": "close"}, limit=writing.left)
             gathered += piece
         if gathered and (piece is None or len(gathered) >= _GATHERED_BYTES):
-            await asyncio.to_thread(writing.write, bytes(gathered))
+            await _done(writing.write, bytes(gathered))
             since += len(gathered)
             gathered.clear()
         if piece is None:
             return
         if since >= _KEPT_BYTES:
-            await asyncio.to_thread(writing.keep)
+            await _done(writing.keep)
             since = 0
 
 

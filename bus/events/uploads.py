@@ -129,7 +129,7 @@ class Uploads:
         Raises:
             UploadBusy: another writes. NotFound: it was handed over or removed.
         """
-        with self._alone(upload):
+        with self._alone(upload.id):
             folder = self._of(upload)
             if not (folder / _DATA).exists():
                 raise NotFound("RNK3004E", what="upload", id=upload.id)
@@ -140,9 +140,9 @@ class Uploads:
         """Give the whole file to the intake. Twice is once.
 
         Raises:
-            OSError: it cannot be moved; it is tried again by `tend`.
+            UploadBusy: another does. OSError: it cannot be moved; it is tried again by `tend`.
         """
-        with self._alone(upload):
+        with self._alone(upload.id):
             self._adopt(upload)
 
     def remove(self, upload: Upload) -> None:
@@ -151,7 +151,7 @@ class Uploads:
         Raises:
             UploadBusy: somebody writes to it. OperationRefused: it was handed over already.
         """
-        with self._alone(upload):
+        with self._alone(upload.id):
             if self.offset(upload) == upload.length:
                 raise OperationRefused("RNK7221E", upload=upload.id)
             shutil.rmtree(self._of(upload))
@@ -179,14 +179,21 @@ class Uploads:
         now = time.time() if now_seconds is None else now_seconds
         for folder in [one for own in _folders(self._folder) for one in _folders(own)]:
             with contextlib.suppress(NotFound, UploadBusy, OSError):
-                if now - max(one.stat().st_mtime for one in (folder, *folder.iterdir())) > KEPT_SECONDS:
-                    shutil.rmtree(folder)
+                if self._forgotten(folder, now):
                     continue
                 upload = self.find(folder.parent.name, folder.name)
                 if (folder / _DATA).exists() and self.offset(upload) == upload.length:
                     self.hand_over(upload)
                 elif not (folder / _DATA).exists():
                     self._again(upload)
+
+    def _forgotten(self, folder: Path, now_seconds: float) -> bool:
+        """Whether nobody went on with it for so long that it was removed."""
+        with self._alone(folder.name):
+            if now_seconds - max(one.stat().st_mtime for one in (folder, *folder.iterdir())) <= KEPT_SECONDS:
+                return False
+            shutil.rmtree(folder)
+            return True
 
     def _again(self, upload: Upload) -> None:
         intake = self._submissions.adopted_name(upload.tenant, upload.endpoint, upload.id)
@@ -220,16 +227,16 @@ class Uploads:
         return self._folder / upload.tenant / upload.id
 
     @contextlib.contextmanager
-    def _alone(self, upload: Upload) -> Iterator[None]:
+    def _alone(self, upload_id: str) -> Iterator[None]:
         with self._lock:
-            if upload.id in self._busy:
-                raise UploadBusy("RNK7222E", upload=upload.id)
-            self._busy.add(upload.id)
+            if upload_id in self._busy:
+                raise UploadBusy("RNK7222E", upload=upload_id)
+            self._busy.add(upload_id)
         try:
             yield
         finally:
             with self._lock:
-                self._busy.discard(upload.id)
+                self._busy.discard(upload_id)
 
 
 @dataclass(slots=True)

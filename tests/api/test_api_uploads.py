@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import errno
 import os
 import socket
+import threading
+import time
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx
 import pytest
+from starlette.requests import Request
+from starlette.types import Message
 
-from bus.events.uploads import KEPT_SECONDS, Uploads
+from bus.api.upload_routes import _received
+from bus.errors import NotFound
+from bus.events.uploads import KEPT_SECONDS, UploadBusy, Uploads
 from tests.api.api_site import REGISTER, TENANT, WELFARE, Api, problem, running_api, write_site
 from tests.node.small_city import csv, people, until
 
@@ -124,8 +132,11 @@ def test_a_broken_line_keeps_what_came_and_another_writer_waits(api: Api) -> Non
     place = created(api, "PEOPLE_20260405.csv", len(body))
     with contextlib.closing(socket.create_connection(("127.0.0.1", api.node.api_port), timeout=30)) as line:
         head = f"PATCH {place} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {REGISTER}\r\ntus-resumable: 1.0.0\r\nupload-offset: 0\r\n"
-        line.sendall(f"{head}content-type: application/offset+octet-stream\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body[:70])
-        until(lambda: api.call("DELETE", place, headers=TUS).status_code == 423)
+        more = f"content-type: application/offset+octet-stream\r\ncontent-length: {len(body)}\r\nexpect: 100-continue\r\n\r\n"
+        line.sendall(f"{head}{more}".encode())
+        assert line.recv(1000).startswith(b"HTTP/1.1 100 "), "said when it is this writer's turn"
+        line.sendall(body[:70])
+        problem(api.call("DELETE", place, headers=TUS), 423, "RNK7222E")
         problem(patch(api, place, 0, b"x"), 423, "RNK7222E")
     until(lambda: offset(api, place) == 70)
     assert until(lambda: (answer := patch(api, place, 70, body[70:])).status_code == 204 and answer)
@@ -214,6 +225,46 @@ def test_uploads_that_nobody_goes_on_with_are_removed_after_a_week(tmp_path: Pat
         uploads.tend(newest + KEPT_SECONDS + 60)
         assert api.call("HEAD", place, headers=TUS).status_code == 404
         assert create(api, "PEOPLE_20260403.csv", 10).status_code == 201
+
+
+async def test_a_write_that_hangs_while_the_node_ends_keeps_its_file_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the thread writes must not land in whatever file gets the same descriptor next."""
+    uploads = Uploads(tmp_path, cast("Any", SimpleNamespace(endpoint_of=lambda *_: "drop")), cast("Any", None))
+    upload = uploads.begin(TENANT, "people", "001", "PEOPLE_20260401.csv", 10)
+    writes, go_on = asyncio.Event(), threading.Event()
+    loop, real = asyncio.get_running_loop(), os.pwrite
+
+    def slowly(handle: int, piece: bytes, at: int) -> int:
+        loop.call_soon_threadsafe(writes.set)
+        assert go_on.wait(30)
+        return real(handle, piece, at)
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"x" * 10}
+
+    monkeypatch.setattr("bus.events.uploads.os.pwrite", slowly)
+    patching = asyncio.create_task(_received(uploads, upload, 0, Request({"type": "http", "headers": []}, receive)))
+    await writes.wait()
+    patching.cancel()
+    ended, _ = await asyncio.wait((patching,), timeout=0.2)
+    assert not ended
+    with pytest.raises(UploadBusy):
+        uploads.remove(upload)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await patching
+    assert uploads.offset(upload) == 10
+
+
+def test_an_upload_that_is_written_to_is_not_removed(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path, cast("Any", SimpleNamespace(endpoint_of=lambda *_: "drop")), cast("Any", None))
+    upload = uploads.begin(TENANT, "people", "001", "PEOPLE_20260401.csv", 10)
+    with uploads.writing(upload):
+        uploads.tend(time.time() + 2 * KEPT_SECONDS)
+    assert uploads.find(TENANT, upload.id) == upload
+    uploads.tend(time.time() + 2 * KEPT_SECONDS)
+    with pytest.raises(NotFound):
+        uploads.find(TENANT, upload.id)
 
 
 def _uploads(api: Api) -> Uploads:
