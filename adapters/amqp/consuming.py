@@ -21,6 +21,7 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aio_pika.exceptions import InvalidFrameError
 from aiormq.channel import Channel
 
+from adapters.amqp.acknowledging import Acknowledgements
 from adapters.amqp.errors import cannot_connect, cannot_declare
 from adapters.amqp.links import Link
 from adapters.amqp.topology import PARKED, QueuePlan, declare, parked
@@ -114,8 +115,10 @@ class Consumer:
         async def cancel(_frame: object) -> None:
             cancelled.set()
 
+        acknowledgements = Acknowledgements(under)
+
         async def begin(message: AbstractIncomingMessage) -> None:
-            self._begin(message, under)
+            self._begin(message, acknowledgements)
 
         under.on_consumer_cancel_callbacks.add(cancel)
         queue = await channel.get_queue(self._plan.name, ensure=False)
@@ -147,23 +150,22 @@ class Consumer:
             self._tell("RNK5512E", queue=PARKED, broker=self._link.address, messages=standing)
         self._parked = standing
 
-    def _begin(self, message: AbstractIncomingMessage, under: Channel) -> None:
+    def _begin(self, message: AbstractIncomingMessage, acknowledgements: Acknowledgements) -> None:
         """In tasks of our own: the library would cancel its own when the channel closes, in the middle of being taken."""
         self._careful = False
         self._number += 1
-        task = asyncio.create_task(self._carry(self._number, message, under))
+        task = asyncio.create_task(self._carry(self._number, message, acknowledgements))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _carry(self, number: int, message: AbstractIncomingMessage, under: Channel) -> None:
+    async def _carry(self, number: int, message: AbstractIncomingMessage, acknowledgements: Acknowledgements) -> None:
         if self._held:
             await self._turn(number)
+        tag = message.delivery_tag or 0
         if await self._taken(number, message):
-            with contextlib.suppress(*TROUBLE):  # the channel was lost: the message comes again, and is known
-                await under.basic_ack(message.delivery_tag or 0, wait=False)
+            acknowledgements.done(tag)
         else:
-            with contextlib.suppress(*TROUBLE):
-                await under.basic_reject(message.delivery_tag or 0, requeue=False, wait=False)
+            await acknowledgements.reject(tag)
 
     async def _taken(self, number: int, message: AbstractIncomingMessage) -> bool:
         """Try until it is taken; False when the bus fails at it again and again, for reasons of its own."""
