@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from bus.api.app import monitoring_app, operations_app
 from bus.api.applications import Applications
 from bus.api.http1 import Http1
 from bus.api.socket_path import short_path
-from bus.errors import NodeBusy
+from bus.errors import NodeBusy, SiteInvalid
 from bus.operations import Operations
 from bus.site import LoadedSite
 
@@ -37,7 +38,7 @@ async def listening(
     """Serve until the context ends; gives the port that monitoring is served on, and that of `application` (0 without one).
 
     Raises:
-        NodeBusy: a port or the private socket cannot be had.
+        NodeBusy: a port or the private socket cannot be had. SiteInvalid: the certificate or its key cannot be used.
     """
     listen, api = site.site.listen, site.site.api
     async with contextlib.AsyncExitStack() as serving:
@@ -50,23 +51,31 @@ async def listening(
         if application is not None:
             api_socket = serving.enter_context(_tcp(api.host, api.port))
             api_port = int(api_socket.getsockname()[1])
-            tls = {}
-            if api.tls_certificate and api.tls_key:
-                tls = {"ssl_certfile": str(site.path(api.tls_certificate)), "ssl_keyfile": str(site.path(api.tls_key))}
-            await serving.enter_async_context(
-                _serving(
-                    application,
-                    api_socket,
-                    http=Http1,
-                    limit_concurrency=api.connections,
-                    backlog=1024,
-                    timeout_graceful_shutdown=5,
-                    **tls,
-                )
-            )
+            # The server counts a connection before it compares, and refuses at the limit.
+            limits = {"limit_concurrency": api.connections + 1, "backlog": 1024, "timeout_graceful_shutdown": 5}
+            await serving.enter_async_context(_serving(application, api_socket, http=Http1, **limits, **_tls(site)))
             application.open()
             serving.callback(application.close)  # first: callers that wait are let go, so that the server can end
         yield int(monitoring_socket.getsockname()[1]), api_port
+
+
+def _tls(site: LoadedSite) -> dict[str, str]:
+    """Certificate and key of the API. They are tried here: a server that cannot use them would let callers wait for ever."""
+    api = site.site.api
+    if api.tls_certificate is None or api.tls_key is None:
+        return {}
+    certificate, key = str(site.path(api.tls_certificate)), str(site.path(api.tls_key))
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=_no_password)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
+        raise SiteInvalid("RNK7016E", certificate=certificate, key=key, reason=reason) from error
+    return {"ssl_certfile": certificate, "ssl_keyfile": key}
+
+
+def _no_password() -> str:
+    """Asked for by an encrypted key; without this, the library would ask on the terminal."""
+    raise ValueError("the key is encrypted")
 
 
 @contextlib.contextmanager

@@ -132,6 +132,8 @@ class Authority:
 
     file: Path
     server: ssl.SSLContext
+    certificate: Path
+    key: Path
 
 
 def authority(folder: Path) -> Authority:
@@ -147,7 +149,7 @@ def authority(folder: Path) -> Authority:
              "-extfile", names)  # fmt: skip
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    return Authority(ca, context)
+    return Authority(ca, context, certificate, key)
 
 
 def _openssl(*arguments: str | Path) -> None:
