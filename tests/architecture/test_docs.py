@@ -14,7 +14,7 @@ from tests.architecture.modules import ROOT
 from tests.architecture.test_layers import FLOORS
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-COMMAND = re.compile(r"\brenkei ([a-z]+)(?: ([a-z]+))?")
+COMMAND = re.compile(r"\brenkei ([a-z]+(?:-[a-z]+)*)(?: ([a-z]+(?:-[a-z]+)*))?")
 TARGET = re.compile(r"\bmake ([a-z]+)\b")
 CODE = re.compile(r"```.*?```|`[^`]+`", re.DOTALL)
 
