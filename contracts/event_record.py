@@ -14,8 +14,8 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from json import JSONDecodeError, JSONDecoder
-from typing import Any, Final, NoReturn, TypedDict
+from json import JSONDecodeError
+from typing import Any, Final, TypedDict
 
 from contracts.errors import EventUnreadable
 from contracts.explain import advice, reason
@@ -25,6 +25,7 @@ from contracts.messages import LANGUAGES, Language
 from contracts.model import Contract, ContractField, CrossRule, Severity, fields_in
 from contracts.record_validator import UNKNOWN_FIELD
 from contracts.rules import Predicate, predicate
+from contracts.strict_json import NameTwice, NoNumber, strict_decoder
 from contracts.violations import Violation
 
 MOST_NAMED: Final = 20
@@ -64,19 +65,7 @@ def _number(_text: str) -> _NotText:
     return _NUMBER
 
 
-def _no_constant(text: str) -> NoReturn:
-    raise EventUnreadable("RNK1505E", constant=text)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise EventUnreadable("RNK1504E", field=shown_name(next(name for name in names if names.count(name) > 1)))
-    return found
-
-
-_DECODER: Final[Any] = JSONDecoder(object_pairs_hook=_object, parse_int=_number, parse_float=_number, parse_constant=_no_constant)
+_DECODER: Final[Any] = strict_decoder(integer=_number, fraction=_number)
 _SCAN: Final[Callable[[str, int], tuple[Any, int]]] = _DECODER.scan_once
 """One value from a place on, and where it ends: `JSONDecoder.decode` without looking for white space twice."""
 
@@ -251,6 +240,10 @@ def _parsed(data: bytes) -> dict[str, Any]:
         raise _no_json(text, stop.value) from None
     except JSONDecodeError as error:  # it holds the whole text, which must not travel on
         raise _no_json(text, error.pos) from None
+    except NameTwice as twice:
+        raise EventUnreadable("RNK1504E", field=shown_name(twice.name)) from None
+    except NoNumber as other:
+        raise EventUnreadable("RNK1505E", constant=other.constant) from None
     except RecursionError:
         raise EventUnreadable("RNK1503E", limit=MOST_LEVELS) from None
     if end != len(text) and text[end:].strip(_JSON_SPACE):

@@ -6,20 +6,21 @@ Owns: limits of request bodies, and JSON arguments. A body is counted as it come
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 
 from bus.api.problems import CallRefused
 from contracts.event_record import shown_name
+from contracts.strict_json import NotStrict, read_strictly, strict_decoder
 
 MOST_BYTES: Final = 1024 * 1024
 """Of JSON arguments: a thousand deliveries named take a tenth of it."""
 PATIENCE_SECONDS: Final = 60.0
 """How long a body may take, and each piece of an upload."""
+_DECODER: Final = strict_decoder()
 
 
 class Arguments(BaseModel):
@@ -102,26 +103,10 @@ async def pieces(request: Request) -> AsyncIterator[bytes]:
 
 
 def _parsed(body: bytes) -> Any:
-    """JSON as RFC 8259 has it, in UTF-8, with no name twice (RFC 7493 section 2.3)."""
     try:
-        return json.loads(body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant)
-    except UnicodeDecodeError:
-        raise CallRefused("RNK7208E", status=400, reason="UTF-8") from None
-    except json.JSONDecodeError as error:
-        raise CallRefused("RNK7208E", status=400, reason=f"line {error.lineno}, column {error.colno}") from None
-    except (ValueError, RecursionError):  # digits beyond any number, brackets beyond any depth
-        raise CallRefused("RNK7208E", status=400, reason="limits") from None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise CallRefused("RNK7208E", status=400, reason="a name twice")
-    return found
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise CallRefused("RNK7208E", status=400, reason=name)
+        return read_strictly(body, _DECODER)
+    except NotStrict as error:
+        raise CallRefused("RNK7208E", status=400, reason=error.reason) from None
 
 
 def misunderstood(errors: Any) -> CallRefused:

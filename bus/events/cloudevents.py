@@ -7,18 +7,18 @@ type that is none of ours); no value of the sender stands in it.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 from urllib.parse import unquote
 
 import orjson
 
 from bus.errors import EventRefused
 from bus.event import Attributes, Form
+from contracts.strict_json import NotStrict, read_strictly, strict_decoder
 
 MOST_IN_BATCH: Final = 1000
 MOST_EXTENSIONS: Final = 20
@@ -183,36 +183,20 @@ def time_us(text: str, name: str = "expirytime") -> int:
     return since // _MICROSECOND
 
 
-# --- strict JSON
+# --- JSON
 
 
 def _json(body: bytes) -> Any:
-    """What the body says: no name twice, no NaN, no byte order mark, no long number."""
     try:
-        return _DECODER.decode(body.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise EventRefused("RNK4312E", reason=f"byte {error.start + 1} is not UTF-8") from None
-    except json.JSONDecodeError as error:
-        raise EventRefused("RNK4312E", reason=f"line {error.lineno}, column {error.colno}") from None
-    except RecursionError:
-        raise EventRefused("RNK4312E", reason="nested too deeply") from None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise EventRefused("RNK4312E", reason="a name stands twice")
-    return found
-
-
-def _no_constant(_text: str) -> NoReturn:
-    raise EventRefused("RNK4312E", reason="NaN or Infinity")
+        return read_strictly(body, _DECODER)
+    except NotStrict as error:
+        raise EventRefused("RNK4312E", reason=error.reason) from None
 
 
 def _integer(text: str) -> int:
     """CloudEvents knows integers of 32 bits; whatever is longer is never converted."""
     if len(text) > 11:
-        raise EventRefused("RNK4312E", reason="a number is too long")
+        raise NotStrict("a number is too long")
     return int(text)
 
 
@@ -220,4 +204,4 @@ def _fraction(_text: str) -> float:
     return 0.5  # neither an attribute nor a value of a record is a fraction: it is refused wherever it stands
 
 
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_fraction, parse_constant=_no_constant)
+_DECODER: Final = strict_decoder(integer=_integer, fraction=_fraction)
