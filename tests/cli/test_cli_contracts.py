@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from runpy import run_path
 
 import pytest
 
@@ -168,7 +169,18 @@ def test_the_benchmark_of_the_checkout_is_run(renkei: Renkei, monkeypatch: pytes
     code = "def run(records, rounds, as_json):\n    return {'ratio': 3.5, 'records': records, 'rounds': rounds, 'raw': [1]}\n"
     (tmp_path / "tests" / "bench" / "batch.py").write_text(code)
     monkeypatch.setattr("bus.cli.bench.__file__", str(tmp_path / "bus" / "cli" / "bench.py"))
-    monkeypatch.setattr("bus.cli.bench.measuring", lambda folder: __import__("runpy").run_path(str(folder / "tests/bench/batch.py"))["run"])
+    monkeypatch.setattr("bus.cli.bench.measuring", lambda module: run_path(str(tmp_path / "tests" / "bench" / f"{module}.py"))["run"])
     found = json.loads(renkei("bench", "batch", "--records", "10", "--rounds", "2", "--json").out)
     assert found == {"ratio": 3.5, "records": 10, "rounds": 2, "raw": [1]}
     assert "3.50" in renkei("bench", "batch", "--records", "10").out
+
+
+@pytest.mark.parametrize(("good", "code"), [(True, 0), (False, 8)])
+def test_a_fault_run_that_lost_something_ends_abnormally(renkei: Renkei, monkeypatch: pytest.MonkeyPatch, good: bool, code: int) -> None:
+    def measured(**asked: object) -> dict[str, object]:
+        return {**asked, "good": good}
+
+    monkeypatch.setattr("bus.cli.bench.measuring", lambda module: {"event_faults": measured}[module])
+    ended = renkei("bench", "event-faults", "--events", "500", "--back-ends", "embedded", "--json")
+    assert ended.code == code
+    assert json.loads(ended.out) == {"events": 500, "back_ends": "embedded", "as_json": True, "good": good}
