@@ -6,8 +6,7 @@ Owns: the delivery of an event that is sent again. It joins the order of its per
 from __future__ import annotations
 
 from bus.batch.recipes import Recipes
-from bus.events.receivers import lane_of
-from bus.events.recipes import way_of
+from bus.events.receivers import lane_of, way_of
 from bus.message import Message, NewDelivery
 from bus.site import Subscription
 

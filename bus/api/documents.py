@@ -17,7 +17,7 @@ from bus.api.problems import PROBLEM_SCHEMA
 from bus.api.pull_routes import Acknowledged, HandedBackAsked, PullAsked, RenewAsked
 from bus.api.sign_in import Who
 from bus.event import Way
-from bus.events.recipes import way_of
+from bus.events.receivers import way_of
 from bus.site import Interface, LoadedSite, Subscription
 from contracts.json_schema import json_schema
 from contracts.registry import Registry

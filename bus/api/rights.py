@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from bus.api.problems import nothing_there
 from bus.api.sign_in import Who
-from bus.events.pull import ADAPTER
+from bus.event import Way
+from bus.events.receivers import way_of
 from bus.site import Endpoint, Interface, LoadedSite, Subscription
 
 
@@ -34,7 +35,7 @@ class Rights:
                 endpoint = endpoints[interface.endpoint]
                 self._interfaces[code, interface.id] = OwnInterface(interface, endpoint.system, endpoint.id)
             for subscription in loaded.tenant.subscriptions:
-                if endpoints[subscription.endpoint].adapter == ADAPTER:
+                if way_of(endpoints[subscription.endpoint].adapter) is Way.PULL:
                     self._subscriptions[code, subscription.id] = subscription
 
     def events(self, who: Who, interface: str) -> OwnInterface:

@@ -17,9 +17,10 @@ from typing import Final, Protocol
 
 from bus.errors import BusError, JournalError
 from bus.event import ClaimedEvent, Wanted, Way
+from bus.events.booking import LEASE_SECONDS, Committing, RenewJournal
 from bus.events.receivers import Receivers
 from bus.events.render import Renderer
-from bus.events.sending import LEASE_SECONDS, DispatchObserver, RenewJournal, Sender, Settling
+from bus.events.sending import DispatchObserver, Sender
 from bus.events.turns import Gate, Slots, Stream, Turns
 from bus.ports import Clock
 from bus.site import Limits
@@ -31,14 +32,6 @@ STOP_SECONDS: Final = 5.0
 SLOTS: Final = 256
 """Sends at once in all, those beside them that have become slow."""
 _LEAST_ALARM_SECONDS: Final = 0.001
-
-
-class Committing(Settling, Protocol):
-    """The group commit, as dispatch uses it. Of what is given to it in one breath, settlements are done before claims."""
-
-    def claim(self, wanted: Wanted) -> Awaitable[Sequence[ClaimedEvent]]:
-        """Claim what is due."""
-        ...
 
 
 class DispatchJournal(RenewJournal, Protocol):

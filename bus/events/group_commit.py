@@ -18,14 +18,13 @@ from typing import Any, Final, Protocol
 from bus.errors import JournalError, JournalUnavailable, Overloaded
 from bus.event import ClaimedEvent, EventTaken, NewEvent, Settlement, Wanted
 from bus.event_ports import Group, GroupDone
+from bus.events.booking import LEASE_SECONDS
 from bus.message import DeliveryState
 from bus.steps import reached
 
 MOST_TOGETHER: Final = 500
 """Of each kind, in one group: more would only make the first of them wait."""
 RETRY_AFTER_SECONDS: Final = 1
-LEASE_SECONDS: Final = 60.0
-"""Of deliveries handed over at once."""
 
 
 class GroupJournal(Protocol):

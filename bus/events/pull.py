@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from bus.errors import NotFound, Permanent, TransportError
 from bus.event import ClaimedEvent, OutgoingEvent, Settlement, Wanted, Way
 from bus.events.attempts import delivered, expired, failed, not_now
+from bus.events.booking import AttemptObserver, Committing, RenewJournal
 from bus.events.callers import Caller
 from bus.events.lookout import Lookout
-from bus.events.receivers import Receiver
+from bus.events.receivers import FETCHING, Receiver
 from bus.events.render import Rendered, Renderer
 from bus.message import FINISHED, Delivery, DeliveryState
 from bus.ports import Clock
@@ -26,8 +27,6 @@ from bus.site import Limits, Subscription
 
 OWNER: Final = "/pull"
 """no node can be called so"""
-ADAPTER: Final = "http"
-"""The adapter of endpoints whose systems fetch their events themselves."""
 MOST_AT_ONCE: Final = 100
 """Deliveries of one claim; more are claimed in turns, so that a large pull keeps nobody waiting."""
 MOST_BYTES: Final = 8 * 1024 * 1024
@@ -36,47 +35,11 @@ REMEMBERED: Final = 50_000
 """Leases whose subscription is remembered here; of others the journal is asked."""
 
 
-class Committing(Protocol):
-    """The group commit, as pull uses it."""
-
-    def settle(self, settlement: Settlement) -> Awaitable[DeliveryState | None]:
-        """Book how an attempt ended; None: its claim had ended."""
-        ...
-
-    def claim(self, wanted: Wanted) -> Awaitable[Sequence[ClaimedEvent]]:
-        """Claim what is due."""
-        ...
-
-
-class PullJournal(Protocol):
+class PullJournal(RenewJournal, Protocol):
     """What pull asks of the journal besides."""
-
-    def renew_events(self, claims: Sequence[tuple[str, int]], *, lease_seconds: float) -> Sequence[bool]:
-        """See `bus.event_ports.EventJournal`."""
-        ...
 
     def delivery(self, delivery_id: str) -> Delivery:
         """See `bus.ports.QueryJournal`."""
-        ...
-
-
-class PullObserver(Protocol):
-    """Is told what became of attempts, once it is booked."""
-
-    def delivered(self, tenant: str, subscription: str, adapter: str, seconds: float) -> None:
-        """Delivered so long after it was accepted."""
-        ...
-
-    def retried(self, tenant: str, subscription: str) -> None:
-        """An attempt failed and the delivery is due again."""
-        ...
-
-    def given_up(self, tenant: str, subscription: str) -> None:
-        """The delivery stands in quarantine."""
-        ...
-
-    def expired(self, tenant: str, subscription: str) -> None:
-        """Its time was over before it could be delivered."""
         ...
 
 
@@ -121,12 +84,12 @@ class _Known:
 class Pull:
     """Lends events to their subscribers. `tenant` and `subscription` of every call are what the caller may use: who asks was settled."""
 
-    group: Committing
+    commits: Committing
     journal: PullJournal
     renderer: Renderer
     lookout: Lookout
     clock: Clock
-    observer: PullObserver
+    observer: AttemptObserver
     _lent: dict[str, _Known] = field(default_factory=dict)
     """by delivery"""
 
@@ -177,7 +140,7 @@ class Pull:
 
     async def _claim(self, tenant: str, subscription: Subscription, most: int, lease_seconds: float) -> Sequence[ClaimedEvent]:
         wanted = Wanted(tenant, subscription.id, most, OWNER, lease_seconds, Way.PULL, subscription.retry.attempts)
-        claimed = await self.group.claim(wanted)
+        claimed = await self.commits.claim(wanted)
         for claim in claimed:
             self._remember(claim)
         return claimed
@@ -217,7 +180,7 @@ class Pull:
     async def give_back(self, claimed: Sequence[ClaimedEvent]) -> None:
         """Nobody saw them: due again at once, with no attempt counted."""
         now_us = self.clock.now_us()
-        await asyncio.gather(*(self.group.settle(not_now(one, now_us)) for one in claimed))
+        await asyncio.gather(*(self.commits.settle(not_now(one, now_us)) for one in claimed))
         for one in {(each.tenant, each.subscription) for each in claimed}:
             self.lookout.signals.notify((Way.PULL.value, *one))
 
@@ -270,7 +233,7 @@ class Pull:
     ) -> list[str]:
         """Book those of the asking subscription; `stale` for the others, and where the claim had ended. `own` None: all are its own."""
         asked = {(one.delivery, one.fence): one for one in settlements if own is None or one.delivery in own}
-        answers = await asyncio.gather(*map(self.group.settle, asked.values()))
+        answers = await asyncio.gather(*map(self.commits.settle, asked.values()))
         states = dict(zip(asked, answers, strict=True))
         for key, state in states.items():
             if state is not None:
@@ -287,7 +250,7 @@ class Pull:
         if booked.state is DeliveryState.DELIVERED:
             now_us = self.clock.now_us()
             seconds = max(0.0, (now_us - (known.accepted_at_us if known else now_us)) / 1_000_000)
-            self.observer.delivered(tenant, subscription, ADAPTER, seconds)
+            self.observer.delivered(tenant, subscription, FETCHING, seconds)
         elif booked.state is DeliveryState.DUE:
             self.observer.retried(tenant, subscription)
         elif booked.state is DeliveryState.QUARANTINED:
@@ -314,4 +277,4 @@ class Pull:
 
 def _receiver(tenant: str, subscription: Subscription) -> Receiver:
     """The subscription as attempts are judged by."""
-    return Receiver(tenant, subscription.id, subscription.endpoint, ADAPTER, Limits(), subscription.retry, subscription.expires_seconds)
+    return Receiver(tenant, subscription.id, subscription.endpoint, FETCHING, Limits(), subscription.retry, subscription.expires_seconds)

@@ -10,11 +10,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from bus.event import Lane
+from bus.event import Lane, Way
 from bus.event_ports import EventSink
 from bus.site import EventRules, Limits, LoadedTenant, Retry
 
+FETCHING: Final = "http"
+"""The adapter of endpoints whose systems fetch their events themselves."""
 _LANES: Final = {"urgent": Lane.URGENT, "normal": Lane.NORMAL, "bulk": Lane.BULK}
+
+
+def way_of(adapter: str) -> Way:
+    """How events leave through an adapter."""
+    return Way.PULL if adapter == FETCHING else Way.PUSH
 
 
 def lane_of(rules: EventRules) -> Lane:

@@ -8,23 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
 
 from bus.batch.recipes import Recipes
-from bus.event import EventDelivery, Way
-from bus.events.receivers import lane_of
+from bus.event import EventDelivery
+from bus.events.receivers import lane_of, way_of
 from bus.message import Versions
 from bus.site import Interface, Subscription
 from contracts.event_record import EventReader, Record
 from contracts.rules import Predicate, predicate
-
-_PULLED: Final = "http"
-"""The adapter whose subscribers fetch their events themselves."""
-
-
-def way_of(adapter: str) -> Way:
-    """How events leave through an adapter."""
-    return Way.PULL if adapter == _PULLED else Way.PUSH
 
 
 @dataclass(frozen=True, slots=True)

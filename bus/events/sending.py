@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from bus.errors import BusError, JournalError, JournalUnavailable, Overloaded, Permanent, Transient, TransportError
 from bus.event import ClaimedEvent, OutgoingEvent, Settlement
 from bus.events import attempts
+from bus.events.booking import LEASE_SECONDS, AttemptObserver, RenewJournal, Settling
 from bus.events.breaker import BreakerState, blames_endpoint
 from bus.events.receivers import Receivers
 from bus.events.render import Rendered, Renderer
@@ -24,7 +25,6 @@ from bus.ports import Clock
 from bus.steps import reached
 from monitoring.log import log
 
-LEASE_SECONDS: Final = 60.0
 SLOW_SECONDS: Final = 2.0
 """A send that takes longer gives its slot of the node to another; its place at the endpoint it keeps."""
 MOST_SLOW: Final = 4096
@@ -34,40 +34,8 @@ MOST_SEND_SECONDS: Final = 330.0
 _SECOND_US: Final = 1_000_000
 
 
-class Settling(Protocol):
-    """The group commit, as sends use it."""
-
-    def settle(self, settlement: Settlement) -> Awaitable[DeliveryState | None]:
-        """Book how an attempt ended; None: its claim had ended."""
-        ...
-
-
-class RenewJournal(Protocol):
-    """What keeps leases."""
-
-    def renew_events(self, claims: Sequence[tuple[str, int]], *, lease_seconds: float) -> Sequence[bool]:
-        """See `bus.event_ports.EventJournal`."""
-        ...
-
-
-class DispatchObserver(Protocol):
-    """Is told what became of attempts, once it is booked. Called for every event: counts and returns."""
-
-    def delivered(self, tenant: str, subscription: str, adapter: str, seconds: float) -> None:
-        """Delivered so long after it was accepted."""
-        ...
-
-    def retried(self, tenant: str, subscription: str) -> None:
-        """An attempt failed and the delivery is due again."""
-        ...
-
-    def given_up(self, tenant: str, subscription: str) -> None:
-        """The delivery stands in quarantine."""
-        ...
-
-    def expired(self, tenant: str, subscription: str) -> None:
-        """Its time was over before it could be delivered."""
-        ...
+class DispatchObserver(AttemptObserver, Protocol):
+    """Is told of endpoints, too."""
 
     def breaker(self, tenant: str, endpoint: str, *, is_open: bool) -> None:
         """The endpoint is left alone, or sent to again."""

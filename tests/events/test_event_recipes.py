@@ -10,8 +10,8 @@ import pytest
 
 from bus.batch.recipes import Recipes
 from bus.event import Lane, Way
-from bus.events.receivers import SiteReceivers
-from bus.events.recipes import EventInterface, EventRecipes, Recipient, way_of
+from bus.events.receivers import SiteReceivers, way_of
+from bus.events.recipes import EventInterface, EventRecipes, Recipient
 from bus.site_check import load_site, registry_of, translations_of
 from contracts.event_record import Record
 from tests.events.event_city import TENANT, endpoint, interface, subscription, system, tenant, webhook_secret, write_city
