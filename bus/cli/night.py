@@ -272,7 +272,7 @@ def _of_event(told: Row, event: Row, session: Session) -> dict[str, object]:
         "type": event["type"],
         "source": event["source"],
         "event_subject": event["subject"],
-        "event_time": event["time"],
+        "event_time": show.written(event["time"]),
         "bytes": told["bytes"],
         "accepted_at": show.Moment(told["accepted_at_us"]),
         "expires_at": show.Moment(event["expires_at_us"]),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,6 +29,7 @@ RECORDS: show.Columns = [
     ("meaning", "words"),
 ]
 BROKEN: show.Columns = [(head, head) for head in ("field", "rule", "severity", "count")]
+BROKEN_BY_EVENT: show.Columns = [(head, head) for head in ("field", "rule")]
 
 
 def commands() -> typer.Typer:
@@ -74,11 +76,12 @@ def show_entry(
     told = found["entry"]
     show.rows(session, [told], QUARANTINE, json_too=False)
     facts = dict(told["facts"])
-    counted = facts.pop("broken", [])
+    counted = facts.pop("broken", []) or _rules_of(facts.get("reason"))
     if facts:
         show.facts(session, {name: show.Told(fact) if isinstance(fact, str) else fact for name, fact in facts.items()})
     if counted:
-        show.rows(session, counted, BROKEN, json_too=False, title="broken")
+        columns = BROKEN if "count" in counted[0] else BROKEN_BY_EVENT
+        show.rows(session, counted, columns, json_too=False, title="broken")
     broken = [
         {**record, **rule, "words": rule.get("words", {}).get(session.language, "")}
         for record in found["records"]
@@ -86,6 +89,14 @@ def show_entry(
     ]
     if broken:
         show.rows(session, broken, RECORDS, json_too=False, title="records_shown")
+
+
+def _rules_of(reason: object) -> list[dict[str, Any]]:
+    """The rules that an event broke, as the reason of a refusal keeps them."""
+    try:
+        return list(json.loads(str(reason))["broken"])
+    except (ValueError, TypeError, KeyError):
+        return []
 
 
 def export(

@@ -100,18 +100,19 @@ def cell(value: object, language: Language, zone: tzinfo | None = None) -> str:
     if isinstance(value, int | float):
         return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
     if isinstance(value, Mapping):
-        return _mapping(value, language)
+        return _mapping(value, language, zone)
     if isinstance(value, list | tuple):
         return ", ".join(cell(part, language) for part in value)
     return "" if value is None else word(f"value.{value}", language).removeprefix("value.")
 
 
-def _mapping(found: Mapping[str, Any], language: Language) -> str:
-    """Names and values; totals as their number of records and, where there are any, their sums."""
+def _mapping(found: Mapping[str, Any], language: Language, zone: tzinfo | None) -> str:
+    """Names and values, times (`_at_us`) as such; totals as their number of records and, where there are any, their sums."""
     if set(found) == {"records", "sums"}:
         sums = f" ({cell(found['sums'], language)})" if found["sums"] else ""
         return f"{found['records']:,}{sums}"
-    return ", ".join(f"{word(name, language)}={reason(cell(part, language), language)}" for name, part in found.items())
+    parts = {name: Moment(part) if name.endswith("_at_us") and isinstance(part, int) else part for name, part in found.items()}
+    return ", ".join(f"{word(name, language)}={reason(cell(part, language, zone), language)}" for name, part in parts.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,15 @@ def count(name: str) -> Reading:
 def at(name: str) -> Reading:
     """Reads the time under `name`."""
     return lambda row: Moment(row.get(name))
+
+
+def written(time: str | None) -> Moment | str | None:
+    """A time as an event's attribute writes it (RFC 3339), to be shown like all others; one that cannot be read stays as it is."""
+    try:
+        found = datetime.fromisoformat(time or "")
+    except ValueError:
+        return time
+    return Moment(round(found.timestamp() * 1_000_000)) if found.tzinfo else time
 
 
 def told(name: str) -> Reading:

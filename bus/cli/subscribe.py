@@ -124,7 +124,7 @@ def _show(session: Session, lent: Lent, *, json_too: bool) -> None:
         "type": event.get("type"),
         "source": event.get("source"),
         "event_subject": event.get("subject"),
-        "event_time": event.get("time"),
+        "event_time": show.written(event.get("time")),
         "in_reply_to": event.get("inreplyto"),
     }
     show.facts(session, {name: value for name, value in found.items() if value})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from bus.cli.link import Operations
 from bus.cli.reference import FILES, reference
 from bus.cli.session import Session
 from bus.errors import JournalUnavailable, NodeBusy, NotFound, OperationRefused
+from bus.journal.transaction import EntryKind
+from bus.message import DeliveryState, MessageState, QuarantineKind, ReceiptOutcome
 from contracts.errors import ContractUnknown, RenkeiError
 from contracts.messages import Language
 from tests.architecture.modules import ROOT
@@ -47,6 +50,11 @@ def test_every_command_and_option_has_japanese_help() -> None:
 
 def test_every_word_has_both_languages() -> None:
     assert [key for key, entry in words().items() if set(entry) != {"ja", "en"} or not all(entry.values())] == []
+
+
+@pytest.mark.parametrize("kinds", [DeliveryState, MessageState, QuarantineKind, ReceiptOutcome, EntryKind])
+def test_every_state_and_kind_has_a_word(kinds: type[StrEnum]) -> None:
+    assert [kind.value for kind in kinds if f"value.{kind.value}" not in words()] == []
 
 
 def test_a_word_that_is_not_listed_is_shown_as_it_is() -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from bus.cli import show
 from bus.cli.app import run
 from bus.cli.link import Operations
 from bus.cli.session import Session
@@ -71,6 +75,29 @@ def test_an_entry_is_shown_with_its_reason_and_what_each_rule_means(renkei: Renk
     assert "氏名: 値がありません" in told
     assert "先に受け取ったメッセージ" in told
     assert "count=" not in told
+
+
+def test_an_event_that_could_not_be_taken_is_shown_with_every_broken_rule(renkei: Renkei, night: Night) -> None:
+    broken = [{"field": "atenabango", "rule": "length"}, {"field": "shimei", "rule": "required"}]
+    reason = json.dumps({"message_id": "RNK4304E", "facts": {"contract": "moved-in@1.0", "count": 2}, "broken": broken})
+    night.quarantine_held = [{**quarantine_entry(kind="poison"), "facts": {"reason": reason, "interface": "moved_in"}}]
+    told = renkei("quarantine", "show", "332020-q1").out
+    assert "RNK4304E the event breaks its contract moved-in@1.0 (2 rules)" in told
+    assert re.search(r"atenabango +length", told)
+    assert re.search(r"shimei +required", told)
+
+
+def test_a_time_in_the_journal_is_shown_as_a_time() -> None:
+    facts = {"attempts": 1, "due_at_us": 1_795_168_435_956_146}
+    assert show.cell(facts, "en", UTC) == "failed attempts=1, next attempt=2026-11-20 09:53:55+00:00"
+
+
+@pytest.mark.parametrize(
+    ("time", "shown"),
+    [("2026-11-20T09:53:02.091Z", "2026-11-20 18:53:02+09:00"), ("2026-11-20T23:59:60Z", "2026-11-20T23:59:60Z"), (None, "")],
+)
+def test_the_time_of_an_event_is_shown_in_the_sites_zone(time: str | None, shown: str) -> None:
+    assert show.cell(show.written(time), "en", ZoneInfo("Asia/Tokyo")) == shown
 
 
 def test_totals_are_shown_as_figures(renkei: Renkei, night: Night) -> None:
