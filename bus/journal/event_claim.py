@@ -15,11 +15,13 @@ from sqlalchemy import BigInteger, Connection, and_, bindparam, literal_column, 
 from bus.event import ClaimedEvent, EventDraft, Lane, Wanted, Way
 from bus.journal.event_rows import claimed_of, draft_of
 from bus.journal.event_settle import give_up
+from bus.journal.ordering import WAITS, arm, change
 from bus.journal.rows import AnyRow, id_of
 from bus.journal.tables import deliveries, messages
 from bus.journal.transaction import Change, EntryKind, Transaction
 from bus.message import DeliveryState
 
+LEASE_RAN_OUT: Final = "lease ran out"
 _COLUMNS: Final = tuple(
     deliveries.c[name]
     for name in (
@@ -134,6 +136,8 @@ def _choose(transaction: Transaction, one: Wanted) -> list[AnyRow]:
     for row in transaction.connection.execute(_DUE[one.way], given).all():
         if one.most_attempts is not None and _attempts(row) >= one.most_attempts:
             _used_up(transaction, row)
+        elif _held_back(transaction, row):
+            continue
         elif len(kept) < one.limit:
             kept.append(row)
     return kept
@@ -144,8 +148,23 @@ def _attempts(row: AnyRow) -> int:
     return int(row.attempts) + int(row.state == DeliveryState.CLAIMED)
 
 
+def _held_back(transaction: Transaction, row: AnyRow) -> bool:
+    """Whether it has to wait, after all: its last claim was never settled, and meanwhile a flag of its person has come. It waits for
+    that flag like any other whose attempt failed."""
+    if row.flagging != WAITS or row.state != DeliveryState.CLAIMED:
+        return False
+    armed = arm(transaction, row, transaction.now_us)
+    if armed["claimable_at_us"] is not None:
+        return False
+    ended: dict[str, Any] = {"owner": None, "lease_until_us": None, "attempts": _attempts(row), "fence": row.fence + 1}
+    change(transaction, row, state=DeliveryState.DUE.value, last_error=LEASE_RAN_OUT, **ended, **armed)
+    facts: dict[str, object] = {"attempts": _attempts(row), "error": LEASE_RAN_OUT, "due_at_us": transaction.now_us}
+    transaction.append(row.tenant, EntryKind.ATTEMPT_FAILED, id_of(row.tenant, "d", row.serial), facts)
+    return True
+
+
 def _used_up(transaction: Transaction, row: AnyRow) -> None:
-    facts: dict[str, object] = {"attempts": _attempts(row), "error": "lease ran out"}
+    facts: dict[str, object] = {"attempts": _attempts(row), "error": LEASE_RAN_OUT}
     transaction.append(row.tenant, EntryKind.GIVEN_UP, id_of(row.tenant, "d", row.serial), facts)
-    ended = {"owner": None, "lease_until_us": None, "attempts": _attempts(row), "fence": row.fence + 1, "last_error": "lease ran out"}
+    ended = {"owner": None, "lease_until_us": None, "attempts": _attempts(row), "fence": row.fence + 1, "last_error": LEASE_RAN_OUT}
     give_up(transaction, row, ended, facts)

@@ -220,6 +220,19 @@ class EventLaws:
 
     # the rest
 
+    def test_an_address_whose_lease_ran_out_waits_for_the_flag_too(self, journal: SqlJournal, clock: ManualClock) -> None:
+        address = [to("addresses", waits=True)]
+        publish(journal, event(1, *address, key="k"))
+        (lost,) = claim(journal, subscription="addresses", lease_seconds=10)
+        publish(journal, event(2, to("flags", flags=True), key="k"))
+        clock.advance(11)
+        assert claim(journal, subscription="addresses") == [], "what its dead node had not sent must not overtake the flag"
+        assert settle(journal, lost) == [None]
+        assert journal.entries(TENANT, subject=lost.id)[-1].kind == "attempt_failed"
+        assert settle(journal, *claim(journal, subscription="flags")) == [DeliveryState.DELIVERED]
+        (again,) = claim(journal, subscription="addresses")
+        assert (again.id, again.attempts) == (lost.id, 1)
+
     def test_replies_are_found(self, journal: SqlJournal) -> None:
         (asked,) = publish(journal, event(1))
         assert journal.reply_to(asked.message) is None
