@@ -127,12 +127,15 @@ def release_all(
         operation = operations.quarantine_release_all(tenant, subscription)["operation"]
         while not (found := operations.operation_progress(operation))["finished"]:
             time.sleep(_LOOK_SECONDS)
+        alone = session.in_process(operations)
     if found["error"]:
         raise OperationRefused("RNK6097E", operation=operation, released=found["released"], reason=found["error"])
     if json_too:
         show.as_json(session, found)
-    else:
-        show.say(session, "RNK6096I", operation=operation, subscription=subscription, released=f"{found['released']:,}")
+        return
+    show.say(session, "RNK6096I", operation=operation, subscription=subscription, released=f"{found['released']:,}")
+    if alone and found["released"]:
+        show.say(session, "RNK6024I")
 
 
 def release(context: typer.Context, entry: EntryId, json_too: Json = False) -> None:

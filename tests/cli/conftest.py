@@ -175,6 +175,14 @@ class Night:
         self.asked.append(("quarantine_skip", id))
         return {"entry": {**quarantine_entry(), "state": "skipped"}}
 
+    def quarantine_release_all(self, tenant: str, subscription: str) -> Row:
+        self.asked.append(("quarantine_release_all", tenant, subscription))
+        return {"operation": "332020-o1"}
+
+    def operation_progress(self, operation: str) -> Row:
+        self.asked.append(("operation_progress", operation))
+        return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+
     def status(self) -> Row:
         waiting = {"tenant": "332020", "subscription": "tax_resident", "state": "due", "count": 2, "oldest_created_at_us": 1}
         return {"site": "setouchi", "node": "node1", "now_us": 1, "backlog": [waiting], "quarantine": []}

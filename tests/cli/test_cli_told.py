@@ -87,6 +87,18 @@ def test_an_event_that_could_not_be_taken_is_shown_with_every_broken_rule(renkei
     assert re.search(r"shimei +required", told)
 
 
+@pytest.mark.parametrize(("error", "code", "told"), [("", 0, "released 3 deliveries of tax"), ("the disk is full", 8, "the disk is full")])
+def test_releasing_all_waits_for_its_end(
+    renkei: Renkei, night: Night, monkeypatch: pytest.MonkeyPatch, error: str, code: int, told: str
+) -> None:
+    monkeypatch.setattr("bus.cli.quarantine.time.sleep", lambda seconds: None)
+    look = {"operation": "332020-o1", "released": 3, "finished": False, "error": ""}
+    night.looks = [look, look, {**look, "finished": True, "error": error}]
+    ended = renkei("quarantine", "release-all", "--tenant", "332020", "--subscription", "tax")
+    assert (ended.code, told in ended.out + ended.err) == (code, True)
+    assert night.asked.count(("operation_progress", "332020-o1")) == 3
+
+
 def test_a_time_in_the_journal_is_shown_as_a_time() -> None:
     facts = {"attempts": 1, "due_at_us": 1_795_168_435_956_146}
     assert show.cell(facts, "en", UTC) == "failed attempts=1, next attempt=2026-11-20 09:53:55+00:00"
