@@ -173,13 +173,6 @@ def open_events(parts: Parts, owner: str) -> EventParts:
     recipes = EventRecipes.of(parts.recipes)
     counting, signals = Counting(parts.metrics), Signals()
     api = site.site.api
-    commit = GroupCommit(
-        parts.journal,
-        owner,
-        most_waiting=api.most_waiting,
-        most_waiting_bytes=api.most_waiting_bytes,
-        observe=lambda size, seconds: parts.metrics.journal_committed(seconds, size),
-    )
     sinks: dict[tuple[str, str], EventSink] = {}
     sources: dict[tuple[str, str], EventSource] = {}
     letters: dict[tuple[str, str], DeadLetterSource] = {}
@@ -191,6 +184,13 @@ def open_events(parts: Parts, owner: str) -> EventParts:
             sinks[place.tenant, place.endpoint] = sink
             if isinstance(adapter, GivesDeadLetters) and (given_back := adapter.dead_letters(place)) is not None:
                 letters[place.tenant, place.endpoint] = given_back
+    commit = GroupCommit(  # after whatever may be refused: from here on there is a thread to be ended
+        parts.journal,
+        owner,
+        most_waiting=api.most_waiting,
+        most_waiting_bytes=api.most_waiting_bytes,
+        observe=lambda size, seconds: parts.metrics.journal_committed(seconds, size),
+    )
     renderer = Renderer(SiteTranslations(parts.recipes), parts.payloads)
     receivers = SiteReceivers(site.tenants.values(), sinks)
     dispatcher = EventDispatcher(

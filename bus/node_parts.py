@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import entry_points, version
@@ -160,12 +161,11 @@ def assemble(folder: Path, pool: WorkerPool, start: Start, node: str | None = No
     name = node or site.site.node
     site = replace(site, site=site.site.model_copy(update={"node": name}))
     private = private_folder(site)
-    lock = take_lock(private, own_name(site, name, "node.lock"))
-    try:
-        return _wired(site, name, private, lock, pool, start)
-    except BaseException:
-        lock.close()
-        raise
+    with ExitStack() as undo:
+        lock = undo.enter_context(take_lock(private, own_name(site, name, "node.lock")))
+        parts = _wired(site, name, private, lock, pool, start, undo)
+        undo.pop_all()  # all went well: `Parts.close` does it
+    return parts
 
 
 def _journal(site: LoadedSite, clock: SystemClock) -> SqlJournal:
@@ -185,18 +185,19 @@ def open_hints(site: LoadedSite, metrics: Metrics) -> Hints:
     return RabbitHints.open(at.url, password_file, observe=metrics.set_broker_connected)
 
 
-def _wired(site: LoadedSite, name: str, private: Path, lock: IO[str], pool: WorkerPool, start: Start) -> Parts:
+def _wired(site: LoadedSite, name: str, private: Path, lock: IO[str], pool: WorkerPool, start: Start, undo: ExitStack) -> Parts:
+    """The parts; `undo` ends what was begun, should a later one fail."""
     clock, file_hints = SystemClock(), EmbeddedHints()
     registry = registry_of(site)
     recipes = Recipes(site, registry, translations_of(site, registry))
-    journal = _journal(site, clock)
+    journal = undo.enter_context(closing(_journal(site, clock)))
     shared = site.site.journal.url is not None
     payloads = DirectoryPayloads(site.path(site.site.payloads.folder), IdentitySeal(), writer=name if shared else "")
     payloads.sweep()
     work = WorkFolder.of(site.path(site.site.batch.work_folder))
     work.clear_earlier_boots()
     metrics = Metrics(node=name, version=version("renkei-bus"))
-    hints = open_hints(site, metrics)
+    hints = undo.enter_context(closing(open_hints(site, metrics)))
     reporter = Reporter(site, metrics, clock, journal)
     hashes = KeyedHash.open(private / "hash.key")
     intake = Intake(recipes, journal, payloads, pool, work, hashes, hints, site.site.batch.chunk_bytes)
