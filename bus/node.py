@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import threading
@@ -81,6 +82,7 @@ class Node:
                         await asyncio.to_thread(self._declare)
                         if self.watch:
                             await self._begin()
+                        _settle_memory()
                         ready.set_result(self)
                         await self._until(stop)
                 finally:
@@ -205,6 +207,14 @@ class Node:
         except JournalError as error:
             problems.append(str(error))
         return problems
+
+
+def _settle_memory() -> None:
+    """What a node is made of stays as long as it runs: the garbage collector need not look at it again, which would hold up everything
+    for a tenth of a second each time. What events leave behind is looked for less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def serve(folder: Path, *, role: Role = "all", name: str | None = None) -> None:

@@ -58,6 +58,7 @@ class Database:
                 with self._engines.writes.connect() as connection, connection.execution_options(**{WRITES: True}).begin():
                     yield connection
                     asked = True
+                self._engines.committed()
             except DBAPIError as error:
                 if asked and error.connection_invalidated and getattr(error.orig, "sqlstate", None) != _IDLE_TOO_LONG:
                     raise JournalUnavailable("RNK3101E", reason=_reason(error)) from error

@@ -6,6 +6,7 @@ listeners that each database's module puts on its engines begin it accordingly.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -28,8 +29,13 @@ class Engines:
     reads: Engine
     turn_seconds: float = -1
     """how long a thread waits for its process's turn to write before it is told to try again; -1: as long as it takes"""
+    committed: Callable[[], None] = lambda: None
+    """called after each commit, in the writer's turn"""
+    ended: Callable[[], None] = lambda: None
+    """called once the engines are not used any more"""
 
     def dispose(self) -> None:
         """Close every connection."""
+        self.ended()
         self.writes.dispose()
         self.reads.dispose()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Text, bindparam, literal_column, select, tuple_, update
+from sqlalchemy import BigInteger, bindparam, literal_column, select, update
 
 from bus.errors import NotFound
 from bus.event import ClaimedEvent, EventDraft, Lane, PoisonEvent, Way
@@ -49,18 +49,22 @@ class SqlEventJournal(JournalRole):
 
     def waiting(self, *, way: str) -> Sequence[tuple[str, str]]:
         """(tenant, subscription) with a delivery of that way claimable now: jumps through the index from one to the next."""
+        asked = Way(way)
         now_us = self._clock.now_us()
         found: list[tuple[str, str]] = []
         with self._database.read() as connection:
-            last = ("", "")
+            tenant, subscription = "", ""
             while True:
-                row = connection.execute(_NEXT[Way(way)], {"after_tenant": last[0], "after_subscription": last[1]}).one_or_none()
+                place = {"of_tenant": tenant, "after": subscription}
+                row = connection.execute(_NEXT_SUBSCRIPTION[asked], place).one_or_none()
+                if row is None:
+                    row = connection.execute(_NEXT_TENANT[asked], {"after": tenant}).one_or_none()
                 if row is None:
                     return found
-                last = (row.tenant, row.subscription)
-                due = {"of_tenant": row.tenant, "of_subscription": row.subscription, "now_us": now_us}
-                if connection.execute(_ANY_DUE[Way(way)], due).first() is not None:
-                    found.append(last)
+                tenant, subscription = row.tenant, row.subscription
+                due = {"of_tenant": tenant, "of_subscription": subscription, "now_us": now_us}
+                if connection.execute(_ANY_DUE[asked], due).first() is not None:
+                    found.append((tenant, subscription))
 
     def poison(self, poison: PoisonEvent) -> QuarantineEntry:
         """Put what cannot become a message into quarantine; the same bytes of the same queue twice are one entry as long as it is open."""
@@ -160,10 +164,16 @@ def _armed(way: Way) -> tuple[Any, ...]:
     return (deliveries.c.claimable_at_us.is_not(None), deliveries.c.way == literal_column(f"'{way.value}'"))
 
 
-def _next(way: Way) -> Any:
-    after = tuple_(bindparam("after_tenant", type_=Text), bindparam("after_subscription", type_=Text))
-    place = (deliveries.c.tenant, deliveries.c.subscription)
-    return select(*place).where(*_armed(way), tuple_(*place) > after).order_by(*place).limit(1)
+_PLACE: Final = (deliveries.c.tenant, deliveries.c.subscription)
+
+
+def _next_subscription(way: Way) -> Any:
+    own = (deliveries.c.tenant == bindparam("of_tenant"), deliveries.c.subscription > bindparam("after"))
+    return select(*_PLACE).where(*_armed(way), *own).order_by(*_PLACE).limit(1)
+
+
+def _next_tenant(way: Way) -> Any:
+    return select(*_PLACE).where(*_armed(way), deliveries.c.tenant > bindparam("after")).order_by(*_PLACE).limit(1)
 
 
 def _any_due(way: Way) -> Any:
@@ -174,5 +184,6 @@ def _any_due(way: Way) -> Any:
     return lanes[0].union_all(*lanes[1:]).limit(1)
 
 
-_NEXT: Final = {way: _next(way) for way in (Way.PUSH, Way.PULL)}
+_NEXT_SUBSCRIPTION: Final = {way: _next_subscription(way) for way in (Way.PUSH, Way.PULL)}
+_NEXT_TENANT: Final = {way: _next_tenant(way) for way in (Way.PUSH, Way.PULL)}
 _ANY_DUE: Final = {way: _any_due(way) for way in (Way.PUSH, Way.PULL)}

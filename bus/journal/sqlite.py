@@ -14,11 +14,12 @@ from typing import Any, Final
 from sqlalchemy import URL, Connection, create_engine, event
 
 from bus.durable import sync
+from bus.journal.checkpoints import Checkpoints
 from bus.journal.engines import WRITES, Engines, Synchronous
 
 _BUSY_SECONDS: Final = 10
-_CHECKPOINT_PAGES: Final = 8000
-"""About 32 MB of log before its pages go to their places, so that a flood of events is seldom held up by it."""
+_CHECKPOINT_PAGES: Final = 65_536
+"""Of 4 KiB: should `bus.journal.checkpoints` be kept from its work, SQLite does it itself at this length of the log."""
 
 
 def sqlite_engines(url: URL, synchronous: Synchronous) -> Engines:
@@ -31,7 +32,10 @@ def sqlite_engines(url: URL, synchronous: Synchronous) -> Engines:
     engine = create_engine(url)
     event.listen(engine, "connect", partial(_on_connect, synchronous))
     event.listen(engine, "begin", _on_begin)
-    return Engines(engine, engine)
+    if not url.database or url.database == ":memory:":
+        return Engines(engine, engine)
+    checkpoints = Checkpoints(Path(url.database))
+    return Engines(engine, engine, committed=checkpoints.committed, ended=checkpoints.close)
 
 
 def _make_file(name: str | None) -> None:
