@@ -138,7 +138,7 @@ def _renkei(site: Path, broker: Broker, messages: int, number: int) -> float:
     asyncio.run(_fill(url, "renkei.in", "moves", messages, f"r{number}", []))
     with serving(site):
         rate = asyncio.run(_arriving(url, f"out.{SUBSCRIPTION}", messages))
-    broker.api("DELETE", f"/vhosts/renkei.{TENANT}")
+    broker.api("DELETE", f"vhosts/renkei.{TENANT}")
     shutil.rmtree(site)
     return rate
 
