@@ -20,10 +20,11 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from bus.api.asyncapi import asyncapi_document, everybody
-from bus.api.bodies import CallerLeft, misunderstood
+from bus.api.bodies import RETRY_AFTER_SECONDS, CallerLeft, misunderstood
 from bus.api.calls import ApiParts
 from bus.api.described import routed, routes_described
 from bus.api.documents import tenant_document, whole_document
+from bus.api.http1 import BUSY
 from bus.api.problems import CallRefused, language_of, problem_response
 from bus.api.publish import PublishRoute
 from bus.errors import told_of
@@ -55,7 +56,12 @@ class Applications:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. No exception leaves this: the server would log its words."""
-        if scope["type"] == "http" and scope["method"] == "POST" and PublishRoute.place(scope["path"]) is not None:
+        if BUSY in scope:
+            self._parts.intake.observer.overloaded("connections")
+            again = {"retry-after": str(RETRY_AFTER_SECONDS)}
+            busy = CallRefused("RNK7217E", status=503, headers=again, retry_after_seconds=RETRY_AFTER_SECONDS)
+            await problem_response(busy, language_of(scope["headers"]))(scope, receive, send)
+        elif scope["type"] == "http" and scope["method"] == "POST" and PublishRoute.place(scope["path"]) is not None:
             try:
                 await self._publish(scope, receive, send)
             except Exception as error:  # noqa: BLE001 - a fault of ours: told to the operators, and by number to the caller

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from starlette.requests import Request
 
+from bus.api.bodies import Room
 from bus.api.publish import PublishRoute
 from bus.api.rights import Rights
 from bus.api.sign_in import SignIn, Who
@@ -47,6 +48,7 @@ class ApiParts:
     requests: Requests
     streams: Streams
     uploads: Uploads
+    room: Room
     callers: Callers = field(default_factory=Callers)
 
     @property

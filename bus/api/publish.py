@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bus.api.bodies import PATIENCE_SECONDS, CallerLeft, too_long
+from bus.api.bodies import PATIENCE_SECONDS, CallerLeft, Room, too_long
 from bus.api.problems import MEDIA_TYPE, CallRefused, described, language_of, told
 from bus.api.rights import Rights
 from bus.api.sign_in import SignIn
@@ -55,10 +55,11 @@ class _Call:
 class PublishRoute:
     """The ASGI application of the publish route."""
 
-    def __init__(self, intake: EventIntake, sign_in: SignIn, rights: Rights) -> None:
+    def __init__(self, intake: EventIntake, sign_in: SignIn, rights: Rights, room: Room) -> None:
         self._intake = intake
         self._sign_in = sign_in
         self._rights = rights
+        self._room = room
 
     @staticmethod
     def place(path: str) -> tuple[str, str] | None:
@@ -98,12 +99,12 @@ class PublishRoute:
 
     async def _take(self, to: EventInterface, call: _Call, receive: Receive) -> tuple[int, bytes]:
         if call.kind == _BATCHED:
-            return await self._batch(to, parse_batch(await _body(receive, call, BATCH_BYTES)), call.language)
+            return await self._batch(to, parse_batch(await _body(receive, call, BATCH_BYTES, self._room)), call.language)
         taken = await self._single(to, call, receive)
         return 202, b'{"message":"%b","outcome":"%b"}' % (taken.message.encode(), taken.outcome.value.encode())
 
     async def _single(self, to: EventInterface, call: _Call, receive: Receive) -> EventTaken:
-        body = await _body(receive, call, to.interface.event.max_bytes)
+        body = await _body(receive, call, to.interface.event.max_bytes, self._room)
         try:
             published = parse_structured(body) if call.kind == _STRUCTURED else parse_binary(call.content_type, call.attributes, body)
         except EventRefused:
@@ -155,11 +156,12 @@ def _text(value: bytes, name: str) -> str:
     return value.decode("ascii")
 
 
-async def _body(receive: Receive, call: _Call, most_bytes: int) -> bytes:
+async def _body(receive: Receive, call: _Call, most_bytes: int, room: Room) -> bytes:
     """The whole body, counted as it comes.
 
     Raises:
-        CallRefused: 408 it takes too long, 413 it is longer than `most_bytes`. CallerLeft.
+        CallRefused: 408 it takes too long, 413 it is longer than `most_bytes`. Overloaded: too many bytes of bodies are there already.
+        CallerLeft.
     """
     if call.declared_bytes > most_bytes:
         raise too_long(most_bytes)
@@ -171,16 +173,19 @@ async def _body(receive: Receive, call: _Call, most_bytes: int) -> bytes:
         return whole
     body = bytearray()
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while True:
-                if message["type"] == "http.disconnect":
-                    raise CallerLeft
-                body += message.get("body", b"")
-                if len(body) > most_bytes:
-                    raise too_long(most_bytes)
-                if not message.get("more_body", False):
-                    return bytes(body)
-                message = await receive()
+        with room.body() as held:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while True:
+                    if message["type"] == "http.disconnect":
+                        raise CallerLeft
+                    piece = message.get("body", b"")
+                    held.grow(piece)
+                    body += piece
+                    if len(body) > most_bytes:
+                        raise too_long(most_bytes)
+                    if not message.get("more_body", False):
+                        return bytes(body)
+                    message = await receive()
     except TimeoutError:
         raise CallRefused("RNK7212E", status=408, headers={"connection": "close"}, seconds=PATIENCE_SECONDS) from None
 

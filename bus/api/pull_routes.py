@@ -96,7 +96,7 @@ def _add_pull(router: APIRouter, api: ApiParts) -> None:
     async def pull(tenant: str, subscription: str, request: Request) -> Response:
         """Lend the next events, at most one of each ordering key. Without any, wait for one."""
         own = _subscription(api, request, tenant, subscription)
-        asked = await read_arguments(request, PullAsked)
+        asked = await read_arguments(request, PullAsked, api.room)
         async with present(api.callers, request.receive) as caller:
             lent = await api.pull.pull(
                 tenant, own, caller, most=asked.max, lease_seconds=asked.lease_seconds, wait_seconds=asked.wait_seconds
@@ -109,21 +109,21 @@ def _add_bookings(router: APIRouter, api: ApiParts) -> None:
     async def ack(tenant: str, subscription: str, request: Request) -> Response:
         """Book deliveries as delivered; `stale` where another was lent them meanwhile. Twice is the same as once."""
         own = _subscription(api, request, tenant, subscription)
-        asked = await read_arguments(request, Acknowledged)
+        asked = await read_arguments(request, Acknowledged, api.room)
         return _results(asked.deliveries, await api.pull.ack(tenant, own, [each.claim() for each in asked.deliveries]))
 
     @router.post("/nack", responses=answers(200, 408, 413, 415, schema="Returns"), openapi_extra=takes("HandedBackAsked"))
     async def nack(tenant: str, subscription: str, request: Request) -> Response:
         """Hand deliveries back: they come again later, or stand in quarantine when their attempts are used up or `give_up` says so."""
         own = _subscription(api, request, tenant, subscription)
-        asked = await read_arguments(request, HandedBackAsked)
+        asked = await read_arguments(request, HandedBackAsked, api.room)
         return _results(asked.deliveries, await api.pull.nack(tenant, own, [each.handed_back() for each in asked.deliveries]))
 
     @router.post("/renew", responses=answers(200, 408, 413, 415, schema="Renewals"), openapi_extra=takes("RenewAsked"))
     async def renew(tenant: str, subscription: str, request: Request) -> Response:
         """Prolong leases, counted from now."""
         own = _subscription(api, request, tenant, subscription)
-        asked = await read_arguments(request, RenewAsked)
+        asked = await read_arguments(request, RenewAsked, api.room)
         claims = [each.claim() for each in asked.deliveries]
         return _results(asked.deliveries, await api.pull.renew(tenant, own, claims, lease_seconds=asked.lease_seconds))
 
