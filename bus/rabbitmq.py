@@ -22,6 +22,7 @@ from aiormq.connection import TransportFactory
 from yarl import URL
 
 from bus.event_ports import Broker
+from bus.secret_files import read_secret
 
 CONNECT_SECONDS: Final = 10.0
 CLOSE_SECONDS: Final = 2.0
@@ -131,7 +132,7 @@ def password(broker: Broker) -> str | None:
     Raises:
         OSError: it cannot be read.
     """
-    return Path(broker.password_file).read_text("utf-8").strip() if broker.password_file else None
+    return read_secret(Path(broker.password_file)) if broker.password_file else None
 
 
 async def connect(broker: Broker, *, name: str, virtual_host: str | None = None) -> Connection:

@@ -5,12 +5,12 @@ Owns: the checks of `listen`, `api`, `journal` and `broker`.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from bus.loopback import is_loopback
 from bus.site import Api, Listen
 from bus.site_secrets import file_problems
 from bus.site_view import Item
@@ -67,22 +67,15 @@ def _reached_by_others(site: Item) -> Iterator[Problem]:
     """Whoever listens beyond this machine knows who calls, and does not talk in the clear."""
     listen, api = site.part("listen"), site.part("api")
     host = listen.text("host") or Listen().host
-    if not _loopback(host) and listen.text("token_file") is None:
+    if not is_loopback(host) and listen.text("token_file") is None:
         yield listen.problem("RNK2232E", "host", host=host)
     host = api.text("host") or Api().host
-    if _loopback(host):
+    if is_loopback(host):
         return
     if api.data.get("sign_in", "none") == "none":
         yield api.problem("RNK2230E", "host", host=host)
     if api.text("tls_certificate") is None and api.text("tls_key") is None:
         yield api.problem("RNK2236W", "host", host=host)
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _ports(listen: Item, api: Item) -> Iterator[Problem]:

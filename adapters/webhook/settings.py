@@ -6,13 +6,13 @@ Owns: the words and their checks. Paths are absolute or relative to the folder o
 from __future__ import annotations
 
 import datetime
-import ipaddress
 import re
 from typing import Annotated, Final
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from bus.loopback import is_loopback
 from contracts.model import Strict
 
 PathName = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00]+$")]
@@ -78,7 +78,7 @@ class WebhookSettings(Strict):
     def plain(self) -> bool:
         """Whether events leave this machine unencrypted."""
         parts = urlsplit(self.url)
-        return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
+        return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
 class ReceivesOnly(Strict):
@@ -95,10 +95,3 @@ def _port_is_good(parts: SplitResult) -> bool:
         return parts.port != 0
     except ValueError:
         return False
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -6,7 +6,6 @@ is in docs/developer; here nothing is known of events.
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +19,8 @@ from bus.cli import show
 from bus.cli.exits import ExitCode, NotServed, WrongOption
 from bus.cli.link import api_address
 from bus.cli.session import Session
+from bus.loopback import is_loopback
+from bus.secret_files import read_secret
 
 if TYPE_CHECKING:
     import httpx
@@ -96,23 +97,15 @@ def _key(file: Path, url: str) -> str:
     import httpx
 
     try:
-        key = file.read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else type(error).__name__
-        raise WrongOption("RNK6116E", file=str(file), reason=reason) from error
-    if not key or not key.isprintable() or " " in key:
+        key = read_secret(file)
+    except OSError as error:
+        raise WrongOption("RNK6116E", file=str(file), reason=error.strerror or str(error)) from error
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
         raise WrongOption("RNK6117E", file=str(file))
     parts = httpx.URL(url)
-    if parts.scheme != "https" and not _loopback(parts.host):
+    if parts.scheme != "https" and not is_loopback(parts.host):
         raise WrongOption("RNK6124E", url=url)
     return key
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def refused(session: Session, response: httpx.Response) -> ExitCode:

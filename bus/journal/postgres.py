@@ -23,6 +23,7 @@ from sqlalchemy import URL, Connection, create_engine, event
 
 from bus.errors import JournalError, JournalUnavailable
 from bus.journal.engines import MIGRATES, WRITES, Engines, Synchronous
+from bus.secret_files import read_secret
 
 IDLE_SECONDS: Final = 5
 """a write transaction whose node says nothing for so long is undone"""
@@ -164,9 +165,7 @@ def _must_keep_what_it_confirms(session: psycopg.Connection[Any], _record: objec
 
 
 def _password(file: Path) -> str:
-    """Read at each connection, so that a changed password needs no restart."""
     try:
-        return file.read_text("utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "UTF-8"
-        raise JournalUnavailable("RNK3103E", path=str(file), reason=reason) from None
+        return read_secret(file)
+    except OSError as error:
+        raise JournalUnavailable("RNK3103E", path=str(file), reason=error.strerror or str(error)) from None

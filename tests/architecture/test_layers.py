@@ -11,6 +11,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     1: (
         "bus.ports", "bus.adapter_ports", "bus.event_ports", "bus.rabbitmq", "bus.site", "bus.site_check", "bus.example",
         "bus.calendar", "bus.retry", "bus.names", "bus.steps", "bus.clock", "bus.direct_io", "bus.durable",
+        "bus.secret_files", "bus.loopback",
     ),
     2: ("bus.journal", "bus.broker", "bus.payloads", "bus.routing", "bus.security", "adapters"),
     3: ("bus.intake", "bus.batch", "bus.delivery", "bus.events", "bus.operations"),
@@ -22,7 +23,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
 
 ADAPTERS_MAY_USE = (
     "adapters", "contracts", "bus.adapter_ports", "bus.event_ports", "bus.message", "bus.event", "bus.event_envelope", "bus.errors",
-    "bus.names", "bus.steps", "bus.clock", "bus.rabbitmq",
+    "bus.names", "bus.steps", "bus.clock", "bus.rabbitmq", "bus.loopback",
 )  # fmt: skip
 CONTRACTS_MAY_USE = ("contracts",)
 MONITORING_MAY_USE = ("monitoring", "contracts")
