@@ -27,7 +27,8 @@ from bus.intake_owned import OwnedSources
 from bus.intake_submitted import Progress, SubmittedSource
 from bus.intake_watch import SourceWatch, take_one
 from bus.node_events import EventParts, open_events
-from bus.node_parts import Parts, assemble, configured_sources, own_name, private_folder
+from bus.node_parts import Parts, assemble, configured_sources
+from bus.node_place import SOCKET, answering, named_node, own_name, private_folder
 from bus.operations import Operations
 from bus.operations_night import night
 from bus.site import LoadedSite
@@ -40,11 +41,8 @@ if TYPE_CHECKING:
 
 Role = Literal["all", "intake", "dispatch", "api"]
 """What a node does: take in what comes by file and AMQP, deliver, serve applications, or all of it."""
-NODE_VARIABLE: Final = "RENKEI_NODE"
-"""The environment variable that names this node in place of `site.yaml`."""
 THREADS: Final = 256
 """Threads for blocking calls, made when they are needed: `MOST_RUNNING` hanging deliveries must not starve the journal."""
-SOCKET: Final = "node.sock"
 STOP_SECONDS: Final = 20.0
 """How long an ending node waits for calls that hang (a share that does not answer). What they were at, the next start goes on with."""
 
@@ -136,7 +134,7 @@ class Node:
         """Free what an earlier run of this node had claimed, and make the metrics exist."""
         parts = self.parts
         freed = parts.journal.unclaim(parts.name)
-        log("RNK7002I", site=parts.site.site.site, node=parts.name, port=self.port, freed=freed)
+        log("RNK7002I", site=parts.site.site.site, node=parts.name, api_port=self.api_port or "-", port=self.port, freed=freed)
         loaded = parts.site.tenants.items() if self.watch else ()
         parts.journal.note_all("configuration_loaded", [(code, one.digest, {"node": parts.name}) for code, one in loaded])
         parts.reporter.resume()
@@ -296,14 +294,9 @@ def open_operations(folder: Path) -> Iterator[Operations | RemoteOperations]:
         NodeBusy: another process holds the site and does not answer. DocumentInvalid, SiteInvalid: the configuration.
     """
     site = LoadedSite(site_alone(folder), folder.resolve(), {})  # where it is; thousands of tenants' files are not read for that
-    named = os.environ.get(NODE_VARIABLE) or site.site.node
-    socket = private_folder(site) / own_name(site, named, SOCKET)
-    if socket.exists():
-        from bus.api.client import RemoteOperations  # noqa: PLC0415 - only to talk to a running node
-
-        with contextlib.closing(RemoteOperations(socket)) as remote:
-            if remote.answers():
-                yield remote
-                return
-    with running_node(folder, watch=False, listen=False, name=named) as node:
+    with answering(site) as remote:
+        if remote is not None:
+            yield remote
+            return
+    with running_node(folder, watch=False, listen=False, name=named_node(site)) as node:
         yield node.parts.operations

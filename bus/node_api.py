@@ -16,7 +16,7 @@ from bus.events.requests import Requests
 from bus.events.streams import Streams
 from bus.events.uploads import Uploads
 from bus.node_events import EventParts
-from bus.node_parts import own_name, private_folder
+from bus.node_place import own_name, private_folder
 
 UPLOADS: Final = "uploads"
 

@@ -26,6 +26,7 @@ from bus.intake import Intake
 from bus.intake_report import Reporter
 from bus.intake_submitted import Progress, Submissions
 from bus.journal.journal import SqlJournal
+from bus.node_place import own_name, private_folder
 from bus.operations import Operations
 from bus.operations_bulk import BulkReleases
 from bus.payloads import DirectoryPayloads
@@ -115,19 +116,6 @@ class Parts:
         self.file_hints.close()
         self.journal.close()
         self.lock.close()
-
-
-def private_folder(site: LoadedSite) -> Path:
-    """The folder of the site that only the node's user may enter: lock, socket, secret."""
-    folder = site.path(site.site.journal.file).parent
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder
-
-
-def own_name(site: LoadedSite, node: str, file: str) -> str:
-    """The name of a node's own file in the private folder (`node.sock`). Nodes that share a site by its database have one each; an
-    SQLite journal has one node."""
-    return file if site.site.journal.url is None else f"{node}.{file}"
 
 
 def take_lock(folder: Path, name: str = "node.lock") -> IO[str]:

@@ -9,39 +9,20 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Final, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from bus.api.deeds import DEEDS
 from bus.api.sign_in import TokenFile
 from bus.errors import OperationRefused, told_of
 from bus.operations import Operations
 from contracts.errors import RenkeiError
 from monitoring.log import log
 from monitoring.metrics import CONTENT_TYPE
-
-DEEDS: Final = frozenset(
-    {
-        "submit",
-        "intake_progress",
-        "messages",
-        "trace",
-        "deliveries",
-        "resend",
-        "quarantine_list",
-        "quarantine_show",
-        "quarantine_export",
-        "quarantine_release",
-        "quarantine_release_all",
-        "operation_progress",
-        "quarantine_skip",
-        "status",
-    }
-)
-"""The operations that may be asked for by name."""
 
 
 def monitoring_app(metrics: Callable[[], bytes], problems: Callable[[], list[str]], token: Path | None = None) -> FastAPI:

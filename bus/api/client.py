@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 
-from bus.api.app import DEEDS
+from bus.api.deeds import DEEDS
 from bus.api.socket_path import short_path
 from bus.errors import JournalError, JournalUnavailable, NotFound, OperationRefused, Permanent, SiteInvalid, Transient
-from bus.operations import Operations
 from contracts.errors import ContractUnknown, RenkeiError
 
 ANSWER_SECONDS: Final = 60.0
@@ -53,11 +51,8 @@ class RemoteOperations:
         if name not in DEEDS:
             raise AttributeError(name)
 
-        signature = inspect.signature(getattr(Operations, name))
-
         def ask(*given: object, **named: object) -> Any:
-            bound = signature.bind(self, *given, **named).arguments
-            arguments = {key: str(value) if isinstance(value, Path) else value for key, value in bound.items() if key != "self"}
+            arguments = _bound(name, given, named)
             try:
                 response = self._client.post(f"/operations/{name}", json=arguments)
             except httpx.TransportError as error:
@@ -65,6 +60,15 @@ class RemoteOperations:
             return _result(response)
 
         return ask
+
+
+def _bound(name: str, given: Sequence[object], named: Mapping[str, object]) -> dict[str, object]:
+    """The arguments by name; TypeError for those that the operation does not have, as calling it would raise."""
+    known = DEEDS[name]
+    bound = dict(zip(known, given, strict=False))
+    if len(given) > len(known) or named.keys() - known or named.keys() & bound:
+        raise TypeError(f"{name}({', '.join(known)}) was called with {len(given)} arguments and {', '.join(named) or 'no names'}")
+    return {key: str(value) if isinstance(value, Path) else value for key, value in (bound | dict(named)).items()}
 
 
 def _result(response: httpx.Response) -> Any:

@@ -7,6 +7,7 @@ read contracts never start the bus.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import tzinfo
@@ -137,17 +138,22 @@ def time_zone(folder: Path) -> tzinfo | None:
 def open_operations(folder: Path, language: Language) -> Iterator[Operations]:
     """The operations of the site in `folder`: over its running node, or in this process when none runs."""
     site_folder(folder)
-    from bus.node import open_operations as opened
+    from bus.node_place import answering
 
-    with _logging_to_file(folder, language), opened(folder) as operations:
-        yield operations
+    with _logging_to_file(folder, language), answering(_without_tenants(folder)) as remote:
+        if remote is not None:
+            yield remote
+            return
+        from bus.node import open_operations as opened
+
+        with opened(folder) as operations:
+            yield operations
 
 
 def in_process(operations: Operations) -> bool:
     """Whether no node runs: then the operations are those of this process, and what they begin goes on only while it lasts."""
-    from bus.operations import Operations as Own
-
-    return isinstance(operations, Own)
+    loaded = sys.modules.get("bus.operations")  # what was never loaded is not it, and takes long to load
+    return loaded is not None and isinstance(operations, loaded.Operations)
 
 
 @contextmanager
@@ -170,12 +176,11 @@ def api_address(folder: Path) -> str:
     Raises:
         NothingThere: no site in the folder. NotServed: no node of it serves applications. SiteInvalid, DocumentInvalid: see `renkei check`.
     """
-    from bus.node import NODE_VARIABLE
-    from bus.node_parts import own_name
+    from bus.node_place import named_node, own_name
 
     site = _without_tenants(site_folder(folder))
-    api, node = site.site.api, os.environ.get(NODE_VARIABLE) or site.site.node
-    left = site.path(site.site.journal.file).parent / own_name(site, node, API_PORT)
+    api = site.site.api
+    left = site.path(site.site.journal.file).parent / own_name(site, named_node(site), API_PORT)
     try:
         port = int(left.read_text("ascii"))
     except (OSError, ValueError) as error:
@@ -212,7 +217,7 @@ def _without_tenants(folder: Path) -> LoadedSite:
 @contextmanager
 def _logging_to_file(folder: Path, language: Language) -> Iterator[None]:
     """What a command does in its own process is logged beside the journal, so that standard error holds the command's words alone."""
-    from bus.node_parts import private_folder
+    from bus.node_place import private_folder
     from monitoring.log import set_up_log
 
     path = private_folder(_without_tenants(folder)) / LOG

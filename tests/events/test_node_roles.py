@@ -21,7 +21,8 @@ from bus.errors import NodeBusy
 from bus.journal.journal import SqlJournal
 from bus.journal.tables import leases
 from bus.message import DeliveryState
-from bus.node import NODE_VARIABLE, open_operations, running_node
+from bus.node import open_operations, running_node
+from bus.node_place import NODE_VARIABLE
 from tests.backends import embedded
 from tests.events.event_city import TENANT, as_json, cloud_event, endpoint, record, subscription, system, tenant, webhook_secret, write_city
 from tests.events.event_city import interface as event_interface

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import stat
@@ -12,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from bus.api.app import DEEDS
 from bus.api.client import RemoteOperations
+from bus.api.deeds import DEEDS
 from bus.batch.pool import WorkerPool
 from bus.errors import JournalUnavailable, NodeBusy, NotFound, OperationRefused, SiteInvalid
 from bus.journal.journal import SqlJournal
@@ -107,7 +108,9 @@ def test_the_same_errors_as_in_process(
 
 def test_every_operation_is_offered_and_nothing_else(remote: RemoteOperations) -> None:
     public = {name for name, found in vars(Operations).items() if callable(found) and not name.startswith("_")}
-    assert public == DEEDS
+    assert public == DEEDS.keys()
+    for name, arguments in DEEDS.items():
+        assert ("self", *arguments) == tuple(inspect.signature(getattr(Operations, name)).parameters)
     with pytest.raises(AttributeError):
         _ = remote.journal
     with pytest.raises(TypeError):
