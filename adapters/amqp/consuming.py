@@ -28,7 +28,7 @@ from adapters.amqp.topology import PARKED, QueuePlan, declare, parked
 from bus.errors import BusError, JournalUnavailable, Overloaded, Transient, TransportError, told_of
 from bus.rabbitmq import CLOSE_SECONDS, TROUBLE, Connection, heed_cancelling, keep
 
-PREFETCH: Final = 64
+PREFETCH: Final = 128
 """messages being taken at once; each may be as long as the broker allows"""
 WATCH_SECONDS: Final = 5.0
 FIRST_PAUSE_SECONDS: Final = 0.1

@@ -1,7 +1,7 @@
 """Writing many rows at once, at the cost of the database alone.
 
-Owns: `Bulk`, an INSERT compiled once per kind of database and handed to its driver as it is. SQLAlchemy writes the statement; only the
-handling of each row's values is left out, which costs more than the row itself. JSON columns must be given as text.
+Owns: `Bulk`, an INSERT or UPDATE compiled once per kind of database and handed to its driver as it is. SQLAlchemy writes the statement;
+only the handling of each row's values is left out, which costs more than the row itself. JSON columns must be given as text.
 """
 
 from __future__ import annotations
@@ -11,19 +11,20 @@ from operator import itemgetter
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Insert
+from sqlalchemy import Connection, Insert, Update
 
 
 class Bulk:
-    """An INSERT of rows that all have the same `columns`; what the statement sets besides them is the same for every row."""
+    """A statement for rows that all have the same values: an INSERT of `columns`, or an UPDATE with parameters of its own. What the
+    statement sets besides them is the same for every row."""
 
-    def __init__(self, statement: Insert, columns: str) -> None:
+    def __init__(self, statement: Insert | Update, columns: str = "") -> None:
         self._statement = statement
-        self._columns = columns.split()
+        self._columns = columns.split() or None
         self._compiled: dict[str, tuple[str, itemgetter[Any] | None]] = {}
 
     def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert `rows`; nothing when there are none. Each has every column, and no other."""
+        """Write `rows`; nothing when there are none. Each has every value that is asked for."""
         if not rows:
             return
         sql, pick = self._for(connection)

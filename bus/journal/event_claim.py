@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Connection, and_, bindparam, literal_column, select, union_all, update
 
 from bus.event import ClaimedEvent, EventDraft, Lane, Wanted, Way
+from bus.journal.bulk import Bulk
 from bus.journal.event_rows import claimed_of, draft_of
 from bus.journal.event_settle import give_up
 from bus.journal.ordering import WAITS, arm, change
@@ -29,7 +30,7 @@ _COLUMNS: Final = tuple(
         "fence", "owner", "attempts", "flagging", "lane", "claimable_at_us",
     )
 )
-_CLAIMED: Final = (
+_CLAIMED: Final = Bulk(
     update(deliveries)
     .where(deliveries.c.tenant == bindparam("of_tenant"), deliveries.c.serial == bindparam("of_serial"))
     .values(
@@ -107,8 +108,7 @@ def _take(transaction: Transaction, one: Wanted) -> list[AnyRow]:
         }
         for row in rows
     ]
-    if leases:
-        transaction.connection.execute(_CLAIMED, leases)
+    _CLAIMED.run(transaction.connection, leases)
     return rows
 
 

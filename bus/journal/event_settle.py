@@ -9,9 +9,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import bindparam, literal_column, select, update
+from sqlalchemy import BigInteger, bindparam, literal_column, null, select, update
 
 from bus.event import Settlement
+from bus.journal.bulk import Bulk
 from bus.journal.ordering import arm, arm_next, change
 from bus.journal.quarantining import add_quarantine
 from bus.journal.rows import AnyRow, key_of
@@ -37,11 +38,11 @@ _HELD: Final = select(*_COLUMNS).where(
     deliveries.c.tenant == bindparam("of_tenant"), deliveries.c.serial.in_(bindparam("of_serials", expanding=True))
 )
 _OWN: Final = (deliveries.c.tenant == bindparam("of_tenant"), deliveries.c.serial == bindparam("of_serial"))
-_ENDED: Final = {"owner": None, "lease_until_us": None, "claimable_at_us": None, "armed_at_us": None}
-_FINISHED: Final = update(deliveries).where(*_OWN).values(finished_at_us=bindparam("now_us"), **_ENDED)
-_DELIVERED: Final = _FINISHED.values(state=literal_column("'delivered'"), taken_in=_ONE, out=_ONE)
-_FILTERED: Final = _FINISHED.values(state=literal_column("'delivered'"), taken_in=_ONE, filtered=_ONE)
-_EXPIRED: Final = _FINISHED.values(state=literal_column("'expired'"), last_error=bindparam("error"))
+_ENDED: Final = {"owner": null(), "lease_until_us": null(), "claimable_at_us": null(), "armed_at_us": null()}
+_FINISHED: Final = update(deliveries).where(*_OWN).values(finished_at_us=bindparam("now_us", type_=BigInteger), **_ENDED)
+_DELIVERED: Final = Bulk(_FINISHED.values(state=literal_column("'delivered'"), taken_in=_ONE, out=_ONE))
+_FILTERED: Final = Bulk(_FINISHED.values(state=literal_column("'delivered'"), taken_in=_ONE, filtered=_ONE))
+_EXPIRED: Final = Bulk(_FINISHED.values(state=literal_column("'expired'"), last_error=literal_column("'expired'")))
 
 
 def settle_events(transaction: Transaction, settlements: Sequence[Settlement]) -> list[DeliveryState | None]:
@@ -130,14 +131,12 @@ def give_up(transaction: Transaction, row: AnyRow, ended: dict[str, Any], facts:
 def _finish(transaction: Transaction, finished: dict[DeliveryState, list[tuple[AnyRow, Settlement]]]) -> None:
     connection = transaction.connection
     delivered = finished.get(DeliveryState.DELIVERED, [])
-    for statement, own, more in (
-        (_DELIVERED, [row for row, settlement in delivered if not settlement.filtered], {}),
-        (_FILTERED, [row for row, settlement in delivered if settlement.filtered], {}),
-        (_EXPIRED, [row for row, _ in finished.get(DeliveryState.EXPIRED, [])], {"error": "expired"}),
+    for bulk, own in (
+        (_DELIVERED, [row for row, settlement in delivered if not settlement.filtered]),
+        (_FILTERED, [row for row, settlement in delivered if settlement.filtered]),
+        (_EXPIRED, [row for row, _ in finished.get(DeliveryState.EXPIRED, [])]),
     ):
-        if own:
-            keys = [{"of_tenant": row.tenant, "of_serial": row.serial, "now_us": transaction.now_us, **more} for row in own]
-            connection.execute(statement, keys)
+        bulk.run(connection, [{"of_tenant": row.tenant, "of_serial": row.serial, "now_us": transaction.now_us} for row in own])
     rows = [row for own in finished.values() for row, _ in own]
     if rows:
         arm_next(transaction, rows)
