@@ -10,20 +10,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bus.clock import ManualClock
-from bus.event import Attributes, ClaimedEvent, EventDelivery, EventDraft, EventTaken, Lane, NewEvent, OutgoingEvent, Wanted, Way
-from bus.event_ports import EventSink, Group
+from bus.event import Attributes, ClaimedEvent, EventDelivery, EventDraft, EventTaken, NewEvent, OutgoingEvent
+from bus.event_ports import EventSink
 from bus.events.dispatch import EventDispatcher
 from bus.events.group_commit import GroupCommit
 from bus.events.receivers import Receiver
 from bus.events.render import Refused, Renderer, Translating
 from bus.journal.journal import SqlJournal
-from bus.message import Part, Versions
+from bus.message import Part
 from bus.ports import Binding
 from bus.site import Limits, Retry
+from tests.journal import event_samples as samples
+from tests.journal.event_samples import OWNER, TENANT
 
-TENANT = "332020"
-OWNER = "node1"
-VERSIONS = Versions("resident@1.0", "digest", "", "config", "1")
 WAIT_SECONDS = 20.0
 """A test that waits longer has failed."""
 
@@ -38,28 +37,10 @@ class ManualSeconds:
         return self.now
 
 
-def to(subscription: str = "welfare", *, endpoint: str = "", translation: str | None = None, **more: Any) -> EventDelivery:
-    told = {"filtered": False, "flags": False, "waits": False, **more}
-    at = endpoint or f"{subscription}_in"
-    return EventDelivery(subscription, "010", at, "resident@1.0", translation, Way.PUSH, Lane.NORMAL, **told)
-
-
-def event(number: int, *deliveries: EventDelivery, key: str = "", tenant: str = TENANT, **more: Any) -> NewEvent:
-    return NewEvent(
-        tenant=tenant,
-        interface="moves",
-        source_system="001",
-        endpoint="resident_api",
-        versions=VERSIONS,
-        business_date="2026-11-20",
-        attributes=more.pop("attributes", Attributes(f"e{number}", "/resident", "jp.move", subject=key)),
-        form=more.pop("form", "binary"),
-        body=more.pop("body", b'{"number": "%d"}' % number),
-        content=f"content {number}",
-        ordering_key=key,
-        deliveries=deliveries or (to(),),
-        **more,
-    )
+def event(number: int, *deliveries: EventDelivery, key: str = "", **more: Any) -> NewEvent:
+    """An event whose receiver sees its key, as its subject."""
+    attributes = Attributes(f"e{number}", "/resident", "jp.move", subject=key)
+    return samples.event(number, *deliveries, key=key, **{"attributes": attributes, **more})
 
 
 def claimed(number: int = 1, *, translation: str | None = None, attempts: int = 0, **more: Any) -> ClaimedEvent:
@@ -335,10 +316,3 @@ async def crash(dispatcher: EventDispatcher) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def claim_directly(journal: SqlJournal, limit: int = 10, *, owner: str = OWNER) -> Sequence[ClaimedEvent]:
-    """Claim without a dispatcher."""
-    wanted = Wanted(TENANT, "welfare", limit, owner, 60.0)
-    found: Sequence[ClaimedEvent] = journal.commit(Group(claim=[wanted]), owner, lease_seconds=60).claimed[0]
-    return found

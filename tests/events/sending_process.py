@@ -19,7 +19,8 @@ from bus.events.render import Renderer
 from bus.journal.journal import SqlJournal
 from bus.message import DeliveryState
 from bus.site import Limits
-from tests.events.sending_doubles import OWNER, TENANT, Bodies, Configured, NoTranslations, Observer, event, to
+from tests.events.sending_doubles import OWNER, TENANT, Bodies, Configured, NoTranslations, Observer, event
+from tests.journal.event_samples import to
 
 KEYS = 3
 

@@ -29,8 +29,8 @@ from tests.events.sending_doubles import (
     crash,
     dispatching,
     event,
-    to,
 )
+from tests.journal.event_samples import to
 
 DOWN = Transient("RNK5605E", endpoint="welfare_in", error="ECONNREFUSED")
 GONE = Permanent("RNK5602E", endpoint="welfare_in", status=410)

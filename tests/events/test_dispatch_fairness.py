@@ -10,7 +10,8 @@ from bus.clock import ManualClock
 from bus.event import OutgoingEvent
 from bus.journal.journal import SqlJournal
 from bus.site import Limits
-from tests.events.sending_doubles import Bench, Configured, Sink, dispatching, event, to
+from tests.events.sending_doubles import Bench, Configured, Sink, dispatching, event
+from tests.journal.event_samples import to
 
 FLOOD, NEIGHBOUR = "332020", "271004"
 SLOTS = 8

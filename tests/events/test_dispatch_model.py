@@ -22,7 +22,8 @@ from bus.errors import Transient
 from bus.event import OutgoingEvent
 from bus.site import Breaker, Limits, Retry
 from tests.backends import open_journal
-from tests.events.sending_doubles import TENANT, Bench, Configured, Sink, crash, dispatching, event, to
+from tests.events.sending_doubles import TENANT, Bench, Configured, Sink, crash, dispatching, event
+from tests.journal.event_samples import to
 
 NODES = ("node1", "node2")
 SUBSCRIPTIONS = ("welfare", "tax")

@@ -10,7 +10,8 @@ from bus.event_ports import Group
 from bus.events.sweep import ExpirySweep
 from bus.journal.journal import SqlJournal
 from bus.message import DeliveryState
-from tests.events.sending_doubles import OWNER, TENANT, claim_directly, event, to
+from tests.events.sending_doubles import OWNER, TENANT, event
+from tests.journal.event_samples import claim, to
 
 PULL = replace(to("archive"), way=Way.PULL)
 SECOND = 1_000_000
@@ -36,7 +37,7 @@ async def test_what_nobody_fetches_expires_also(journal: SqlJournal, clock: Manu
     assert await sweep.sweep() == 0
     assert set(told) == {(Way.PUSH, TENANT, "welfare"), (Way.PULL, TENANT, "archive")}
     assert [state(journal, number) for number in (1, 2, 3)] == [DeliveryState.EXPIRED, DeliveryState.EXPIRED, DeliveryState.DUE]
-    assert [one.event.attributes.id for one in claim_directly(journal)] == ["e2"]  # the next of the key may go
+    assert [one.event.attributes.id for one in claim(journal)] == ["e2"]  # the next of the key may go
     kinds = [one.kind for one in journal.entries(TENANT, subject=f"{TENANT}-d1")]
     assert kinds[-1] == "expired"
 
@@ -55,7 +56,7 @@ def test_a_subscription_may_have_a_time_of_its_own(journal: SqlJournal, clock: M
 
 def test_what_is_held_is_left_to_its_holder(journal: SqlJournal, clock: ManualClock) -> None:
     accept(journal, clock, 1)
-    (claimed,) = claim_directly(journal)
+    (claimed,) = claim(journal)
     clock.advance(30)
     assert journal.expire_due(10) == []
     clock.advance(31)  # the lease ran out, and nobody asked again
@@ -66,7 +67,7 @@ def test_what_is_held_is_left_to_its_holder(journal: SqlJournal, clock: ManualCl
 
 def test_what_stands_in_quarantine_is_left_to_a_person(journal: SqlJournal, clock: ManualClock) -> None:
     accept(journal, clock, 1)
-    (claimed,) = claim_directly(journal)
+    (claimed,) = claim(journal)
     given_up = Settlement(claimed.id, claimed.fence, DeliveryState.QUARANTINED, "gone")
     journal.commit(Group(settle=[given_up]), OWNER, lease_seconds=60)
     clock.advance(100)
@@ -89,4 +90,4 @@ def test_waiting_behind_another_does_not_keep_it_alive(journal: SqlJournal, cloc
     clock.advance(6)
     assert len(journal.expire_due(10)) == 1
     assert [state(journal, number) for number in (1, 2, 3)] == [DeliveryState.DUE, DeliveryState.EXPIRED, DeliveryState.DUE]
-    assert [one.event.attributes.id for one in claim_directly(journal)] == ["e1"]
+    assert [one.event.attributes.id for one in claim(journal)] == ["e1"]

@@ -20,7 +20,8 @@ from bus.event_ports import Group, GroupDone
 from bus.events.group_commit import MOST_TOGETHER, RETRY_AFTER_SECONDS, GroupCommit
 from bus.journal.journal import SqlJournal
 from bus.message import DeliveryState
-from tests.events.sending_doubles import OWNER, TENANT, WAIT_SECONDS, claimed, event, to
+from tests.events.sending_doubles import OWNER, TENANT, WAIT_SECONDS, claimed, event
+from tests.journal.event_samples import to
 
 EVENT = event(1)
 DELIVERED = Settlement("332020-d1", 1, DeliveryState.DELIVERED)

@@ -14,9 +14,10 @@ OWNER = "node1"
 VERSIONS = Versions("resident@1.0", "digest", "", "config", "1")
 
 
-def to(subscription: str = "welfare", *, system: str = "010", way: Way = Way.PUSH, lane: Lane = Lane.NORMAL, **more: Any) -> EventDelivery:
-    told = {"filtered": False, "flags": False, "waits": False, **more}
-    return EventDelivery(subscription, system, f"{subscription}_in", "resident@1.0", None, way, lane, **told)
+def to(subscription: str = "welfare", **more: Any) -> EventDelivery:
+    usual = {"system": "010", "endpoint": f"{subscription}_in", "contract": "resident@1.0", "translation": None}
+    usual |= {"way": Way.PUSH, "lane": Lane.NORMAL, "filtered": False, "flags": False, "waits": False}
+    return EventDelivery(subscription, **{**usual, **more})
 
 
 def event(number: int, *deliveries: EventDelivery, key: str = "", tenant: str = TENANT, content: str = "", **more: Any) -> NewEvent:
@@ -28,8 +29,8 @@ def event(number: int, *deliveries: EventDelivery, key: str = "", tenant: str = 
         versions=VERSIONS,
         business_date="2026-11-20",
         attributes=more.pop("attributes", Attributes(f"e{number}", "/resident", "jp.move", subject=f"s{number}")),
-        form="binary",
-        body=b'{"number": "%d"}' % number,
+        form=more.pop("form", "binary"),
+        body=more.pop("body", b'{"number": "%d"}' % number),
         content=content or f"content {number}",
         ordering_key=key,
         deliveries=deliveries or (to(),),
