@@ -7,13 +7,12 @@ import os
 import shutil
 import site
 import subprocess
-import sys
-import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from tests.architecture import wheels
 from tests.architecture.modules import PACKAGES, ROOT
 
 pytestmark = pytest.mark.slow
@@ -38,20 +37,14 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(target), str(source)]
-    subprocess.run(build, check=True, capture_output=True, timeout=120)
-    return next(target.glob("renkei_bus-*.whl"))
+    return wheels.built(source, tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fresh environment with the wheel in it; what it depends on comes from the environment of the tests."""
     folder = tmp_path_factory.mktemp("installed") / "venv"
-    venv.create(folder, with_pip=False)
-    install = [sys.executable, "-m", "pip", "--python", str(folder), "install", "--quiet", "--no-deps", "--no-index", str(wheel)]
-    subprocess.run(install, check=True, capture_output=True, timeout=120)
-    packages = next((folder / "lib").glob("python*/site-packages"))
+    packages = wheels.installed(wheel, folder)
     # Only the folder itself, not its .pth files: the checkout that is installed there as editable stays out.
     (packages / "dependencies.pth").write_text("\n".join(site.getsitepackages()) + "\n", "utf-8")
     return folder

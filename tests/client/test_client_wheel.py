@@ -7,14 +7,13 @@ import json
 import re
 import shutil
 import subprocess
-import sys
-import venv
 import zipfile
 from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
 
+from tests.architecture import wheels
 from tests.webhook.receivers import answer, receiving
 
 CLIENT = Path(__file__).resolve().parents[2] / "client"
@@ -37,19 +36,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("client")
     source = folder / "client"
     shutil.copytree(CLIENT, source, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "build"))
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(source)]
-    subprocess.run(build, check=True, capture_output=True, timeout=120)
-    return next(folder.glob("renkei_client-*.whl"))
+    return wheels.built(source, folder)
 
 
 @pytest.fixture(scope="module")
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fresh environment: the wheel, and copies of exactly the distributions that its requirements lead to."""
     folder = tmp_path_factory.mktemp("installed") / "venv"
-    venv.create(folder, with_pip=False)
-    install = [sys.executable, "-m", "pip", "--python", str(folder), "install", "--quiet", "--no-deps", "--no-index", str(wheel)]
-    subprocess.run(install, check=True, capture_output=True, timeout=120)
-    packages = next((folder / "lib").glob("python*/site-packages"))
+    packages = wheels.installed(wheel, folder)
     with zipfile.ZipFile(wheel) as archive:
         metadata = next(archive.read(name).decode() for name in archive.namelist() if name.endswith("METADATA"))
     wanted, done = re.findall(r"^Requires-Dist: ([\w.-]+)", metadata, re.MULTILINE), set()

@@ -7,7 +7,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,6 +14,7 @@ import pytest
 from tests.compose.composition import make_secrets, secrets_of, site, source_of
 from tests.services.ports import free_ports
 from tests.services.rabbitmq import Broker, RabbitMq
+from tests.services.shared import alone
 
 pytestmark = pytest.mark.slow
 
@@ -44,14 +44,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConfiguredRabb
     made = tmp_path_factory.mktemp("made")
     make_secrets(made)
     ConfiguredRabbitMq.folder_of_secrets = made / "secrets"
-    with TemporaryDirectory(prefix="renkei-broker-") as folder:
-        Path(folder).chmod(0o711)
-        server = ConfiguredRabbitMq(Path(folder) / "service")
-        try:
-            server.start()
-            yield server
-        finally:
-            server.close()
+    with alone("broker", ConfiguredRabbitMq) as server:
+        yield server
 
 
 def signed_in(running: ConfiguredRabbitMq, password_file: str) -> Broker:

@@ -14,7 +14,7 @@ from contracts.model import Contract
 from contracts.record_validator import RecordValidator
 from contracts.registry import Registry
 from tests.contracts.contract_samples import TEXT, contracts
-from tests.contracts.event_samples import CONTRACT, DATA, RECORD
+from tests.contracts.move_samples import CONTRACT, DATA, RECORD
 from tests.contracts.test_validators_agree import like_records
 
 QUIET = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

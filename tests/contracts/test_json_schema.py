@@ -15,7 +15,7 @@ from contracts.model import Contract
 from contracts.record_validator import RecordValidator
 from contracts.registry import Registry
 from tests.contracts.contract_samples import PATTERNS, TEXT, contracts
-from tests.contracts.event_samples import CONTRACT, RECORD
+from tests.contracts.move_samples import CONTRACT, RECORD
 from tests.contracts.test_compatibility_proof import good_records, good_values
 from tests.contracts.test_validators_agree import like_records
 

@@ -13,10 +13,9 @@ import secrets
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -28,7 +27,7 @@ from psycopg import sql
 
 from bus.journal.database import open_database
 from tests.services.ports import free_ports
-from tests.services.shared import shared
+from tests.services.shared import alone, shared
 
 ROLE: Final = "renkei"
 """The journal's account: it owns its databases and is no superuser."""
@@ -216,17 +215,9 @@ class SharedPostgres(PostgresServer):
         open_database(self.server.url(_MIGRATED), password_file=self.server.password_file).close()
 
 
-@contextmanager
-def private_server() -> Iterator[PostgresServer]:
+def private_server() -> AbstractContextManager[PostgresServer]:
     """A running server for the length of the block, of this test alone."""
-    with tempfile.TemporaryDirectory(prefix="renkei-postgres-") as folder:
-        Path(folder).chmod(0o711)  # its account must come through
-        server = PostgresServer(Path(folder) / "service")
-        try:
-            server.start()
-            yield server
-        finally:
-            server.close()
+    return alone("postgres", PostgresServer)
 
 
 @cache

@@ -14,13 +14,12 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import threading
 import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from typing import Any
 import pytest
 
 from tests.services.ports import free_ports
-from tests.services.shared import shared
+from tests.services.shared import alone, shared
 
 PATIENCE_SECONDS = 120.0
 USER = "rabbitmq"
@@ -225,17 +224,9 @@ def _wait_port(port: int, process: subprocess.Popen[bytes]) -> None:
     raise AssertionError(f"nothing listens on {port}")
 
 
-@contextmanager
-def private_rabbitmq() -> Iterator[RabbitMq]:
+def private_rabbitmq() -> AbstractContextManager[RabbitMq]:
     """A running one for the length of the block, of this test alone."""
-    with tempfile.TemporaryDirectory(prefix="renkei-rabbitmq-") as folder:
-        Path(folder).chmod(0o711)  # its user must come through
-        server = RabbitMq(Path(folder) / "service")
-        try:
-            server.start()
-            yield server
-        finally:
-            server.close()
+    return alone("rabbitmq", RabbitMq)
 
 
 @pytest.fixture(scope="session")

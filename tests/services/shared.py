@@ -18,11 +18,11 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,6 +35,9 @@ class Service(Protocol):
     def facts(self) -> dict[str, Any]: ...
 
     def close(self) -> None: ...
+
+
+ServiceT = TypeVar("ServiceT", bound=Service)
 
 
 @contextmanager
@@ -53,6 +56,19 @@ def shared(name: str, service: str) -> Iterator[dict[str, Any]]:
         yield json.loads((folder / "facts.json").read_text("utf-8"))
     finally:
         os.close(user)
+
+
+@contextmanager
+def alone(name: str, make: Callable[[Path], ServiceT]) -> Iterator[ServiceT]:
+    """A running service for the length of the block, of this test alone."""
+    with tempfile.TemporaryDirectory(prefix=f"renkei-{name}-") as folder:
+        Path(folder).chmod(0o711)  # the service's own user must come through
+        service = make(Path(folder) / "service")
+        try:
+            service.start()
+            yield service
+        finally:
+            service.close()
 
 
 def _lock(folder: Path, name: str, kind: int) -> int:

@@ -9,7 +9,7 @@ import pytest
 from bus.site_check import load_site
 from contracts.errors import DocumentInvalid
 from tests.site.conftest import ExampleSite
-from tests.site.event_site import OTHER, TENANT, write_event_site
+from tests.site.site_of_events import OTHER, TENANT, write_event_site
 
 T, F = TENANT, OTHER
 
@@ -63,6 +63,7 @@ ONE_MISTAKE = [
     (T, "secrets: [secrets/welfare]", "secrets: [secrets/warfare]", "RNK2233E"),
     (T, "secrets: [secrets/welfare]", "secrets: [secrets]", "RNK2233E"),
     (T, "adapter: webhook", "adapter: webhok", "RNK2123E"),
+    (T, "secrets: [secrets/welfare]", "secrets: [secrets/not_one]", "RNK1003E"),
     (T, 'ends: "2999-03-31"', 'ends: "2019-03-31"', "RNK2152W"),
     (T, 'ends: "2999-03-31"', 'ends: "2999-02-29"', "RNK2116E"),
     (T, "2222222222222222222222222222222222222222222222222222222222222222", "1" * 64, "RNK2153E"),

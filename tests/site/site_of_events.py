@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from pathlib import Path
 
 from tests.site.conftest import ExampleSite
@@ -75,8 +76,9 @@ def write_event_site(folder: Path) -> ExampleSite:
     (folder / "site.yaml").write_text(SITE, "utf-8")
     (folder / "tenants" / f"{TENANT}.yaml").write_text(TOWN, "utf-8")
     (folder / "tenants" / f"{OTHER}.yaml").write_text(FILES, "utf-8")
-    for name in ("broker", "welfare"):
+    for name in ("broker", "welfare", "not_one"):
         secret(folder / "secrets" / name)
+    (folder / "secrets" / "welfare").write_text(f"whsec_{b64encode(bytes(24)).decode()}\n", "utf-8")
     return ExampleSite(folder)
 
 
