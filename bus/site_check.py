@@ -248,9 +248,10 @@ class _Check:
             used: tuple[tuple[Direction, set[str | None]], ...] = (("source", sources), ("sink", sinks))
             directions = [direction for direction, names in used if name in names]
             if len(directions) > 1 and not carries_events(adapter_of(endpoint)):
-                yield endpoint.problem("RNK2124E", "id", id=name)
+                known = adapter_of(endpoint) in installed_adapters()
+                yield from [endpoint.problem("RNK2124E", "id", id=name)] if known else _settings(endpoint, [], self.folder)
                 continue
-            yield from _settings(endpoint, directions)
+            yield from _settings(endpoint, directions, self.folder)
             yield from settings_problems(endpoint.part("settings"), self.folder)
             folder = endpoint.part("settings").text("folder")
             if folder is not None:
@@ -281,7 +282,7 @@ def _has_amqp(tenant: Item) -> bool:
     return any(adapter_of(endpoint) == "amqp" for endpoint in tenant.items("endpoints"))
 
 
-def _settings(endpoint: Item, directions: Sequence[Direction]) -> Iterator[Problem]:
+def _settings(endpoint: Item, directions: Sequence[Direction], folder: Path) -> Iterator[Problem]:
     """What the endpoint's adapter says of its settings; only whether there is such an adapter, when nothing uses the endpoint."""
     name, settings = adapter_of(endpoint), endpoint.data.get("settings", {})
     at = (*endpoint.path, "settings") if "settings" in endpoint.data else endpoint.path
@@ -289,7 +290,7 @@ def _settings(endpoint: Item, directions: Sequence[Direction]) -> Iterator[Probl
         adapter = adapter_settings(name)
         for direction in directions:
             model = adapter.settings_model(direction)
-            model.model_validate(settings)
+            model.model_validate(settings, context={"folder": folder})
     except LookupError:
         known = installed_adapters()
         yield endpoint.problem("RNK2123E", "adapter", name=name, suggestion=suggestion(name, known), known=", ".join(known))

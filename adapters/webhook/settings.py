@@ -10,8 +10,9 @@ import re
 from typing import Annotated, Final
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
+from adapters.webhook.signing import MUST_HOLD, holds_secret
 from bus.loopback import is_loopback
 from contracts.model import Strict
 
@@ -28,6 +29,14 @@ _OWN: Final = re.compile(
 _SECRET: Final = re.compile(r"auth|cookie|credential|key|passw|secret|session|token", re.IGNORECASE)
 
 
+def _holds_secret(name: str, info: ValidationInfo) -> str:
+    """Looks into the file when the check says, by `folder` in its context, where relative paths begin."""
+    folder = (info.context or {}).get("folder")
+    if folder is not None and not holds_secret(folder / name):
+        raise ValueError(f"the file {name} holds no secret: {MUST_HOLD}")
+    return name
+
+
 class WebhookSettings(Strict):
     """Where and how a system is told of its events.
 
@@ -38,7 +47,7 @@ class WebhookSettings(Strict):
     """
 
     url: Annotated[str, StringConstraints(max_length=2000)]
-    secrets: list[PathName] = Field(min_length=1, max_length=5)
+    secrets: list[Annotated[PathName, AfterValidator(_holds_secret)]] = Field(min_length=1, max_length=5)
     timeout_seconds: float = Field(default=15.0, gt=0, le=300)
     headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict, max_length=20)
     ca_file: PathName | None = None

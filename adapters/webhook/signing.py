@@ -20,6 +20,7 @@ from typing import Final
 from bus.errors import Transient
 
 PREFIX: Final = "whsec_"
+MUST_HOLD: Final = "it must hold whsec_ and 24 to 64 bytes in base64"
 _LEAST_KEY_BYTES: Final = 24
 _MOST_KEY_BYTES: Final = 64
 _MOST_FILE_BYTES: Final = 1024
@@ -63,16 +64,31 @@ class SecretFile:
         return self._decoded(text.strip()), _fingerprint(found)
 
     def _decoded(self, text: bytes) -> bytes:
-        try:
-            key = base64.b64decode(text.removeprefix(PREFIX.encode()), validate=True) if text.startswith(PREFIX.encode()) else b""
-        except binascii.Error:
-            key = b""
-        if not _LEAST_KEY_BYTES <= len(key) <= _MOST_KEY_BYTES:
-            raise self._unusable("it must hold whsec_ and 24 to 64 bytes in base64")
+        key = _key_in(text)
+        if key is None:
+            raise self._unusable(MUST_HOLD)
         return key
 
     def _unusable(self, reason: str) -> Transient:
         return Transient("RNK5608E", endpoint=self.endpoint, path=str(self.path), reason=reason)
+
+
+def holds_secret(path: Path) -> bool:
+    """Whether a secret stands in the file; True for one that cannot be read, too, of which others tell."""
+    try:
+        if not path.is_file() or path.stat().st_size > _MOST_FILE_BYTES:
+            return not path.is_file()
+        return _key_in(path.read_bytes().strip()) is not None
+    except OSError:
+        return True
+
+
+def _key_in(text: bytes) -> bytes | None:
+    try:
+        key = base64.b64decode(text.removeprefix(PREFIX.encode()), validate=True) if text.startswith(PREFIX.encode()) else b""
+    except binascii.Error:
+        return None
+    return key if _LEAST_KEY_BYTES <= len(key) <= _MOST_KEY_BYTES else None
 
 
 def _fingerprint(found: os.stat_result) -> tuple[int, ...]:

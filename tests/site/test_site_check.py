@@ -141,6 +141,14 @@ def test_one_endpoint_for_both_directions(site: ExampleSite) -> None:
     assert "RNK2124E" in [found for found, _, _ in site.said()]
 
 
+def test_a_misspelt_adapter_is_not_blamed_for_serving_both_directions(site: ExampleSite) -> None:
+    site.edit(K, "endpoint: welfare_in", "endpoint: register_drop")
+    site.edit(K, 'register_drop\n    system: "001"\n    adapter: files', 'register_drop\n    system: "001"\n    adapter: htp')
+    said = [found for found, _, _ in site.said()]
+    assert "RNK2123E" in said
+    assert "RNK2124E" not in said
+
+
 def test_two_tenants_with_one_code(site: ExampleSite) -> None:
     site.edit("382019", 'tenant: "382019"', 'tenant: "372013"')
     ids = [found for found, _, _ in site.said()]
