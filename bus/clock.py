@@ -1,12 +1,22 @@
 """Clocks: the system's, and one that tests move by hand.
 
-Owns: the only place of the bus that reads the wall clock. Everything else is handed a `bus.ports.Clock`.
+Owns: the one place that reads the wall clock for the journal and whatever is decided by it; who decides is handed a `bus.ports.Clock`.
+And how an instant is written for others.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def rfc3339(at_us: int, timespec: Literal["auto", "milliseconds"] = "auto") -> str:
+    """An instant as JSON and CloudEvents write it (RFC 3339, section 5.6), in UTC."""
+    return (_EPOCH + timedelta(microseconds=at_us)).isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
 class SystemClock:

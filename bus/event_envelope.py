@@ -13,6 +13,8 @@ from bus.event import Attributes, OutgoingEvent
 
 MEDIA_TYPE: Final = "application/cloudevents+json"
 """Content type of `envelope` (section 3 of the format), always UTF-8."""
+BATCH_MEDIA_TYPE: Final = "application/cloudevents-batch+json"
+"""Of several events in a JSON array (section 4)."""
 
 
 def context(attributes: Attributes) -> Mapping[str, str]:

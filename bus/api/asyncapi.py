@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from bus.api.documents import Json, cloud_event, embedded
 from bus.api.sign_in import Who
+from bus.event_envelope import MEDIA_TYPE
 from bus.site import Endpoint, Interface, LoadedSite, Subscription
 from contracts.registry import Registry
 from contracts.translation import Translation
@@ -50,7 +51,7 @@ class _Document:
                 "headers": _headers(protocol, _GIVEN if direction == "out" else ("inreplyto", "expirytime")),
                 "payload": {"$ref": f"#/components/schemas/{schema}"},
                 "x-structured": {
-                    "contentType": "application/cloudevents+json",
+                    "contentType": MEDIA_TYPE,
                     "payload": {"$ref": f"#/components/schemas/{schema}.event"},
                 },
             }

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from bus.api.problems import MEDIA_TYPE as PROBLEM
+from bus.api.problems import PROBLEM
+from bus.event_envelope import BATCH_MEDIA_TYPE, MEDIA_TYPE
+from bus.events.cloudevents import MOST_IN_BATCH
 
 _EVERYWHERE: Final = (400, 401, 403, 404, 422, 503)
 _WORDS: Final = {
@@ -64,12 +66,9 @@ def takes(name: str, *, required: bool = True) -> dict[str, Any]:
 
 def publishes(event: str = "CloudEvent", data: str = "Data", *, batch: bool = False) -> dict[str, Any]:
     """A body that is an event, in each mode of CloudEvents."""
-    content = {
-        "application/cloudevents+json": {"schema": reference(event)},
-        "application/json": {"schema": reference(data)},
-    }
+    content: dict[str, Any] = {MEDIA_TYPE: {"schema": reference(event)}, "application/json": {"schema": reference(data)}}
     if batch:
-        content["application/cloudevents-batch+json"] = {"schema": {"type": "array", "items": reference(event), "maxItems": 1000}}  # type: ignore[dict-item]
+        content[BATCH_MEDIA_TYPE] = {"schema": {"type": "array", "items": reference(event), "maxItems": MOST_IN_BATCH}}
     return {"requestBody": {"required": True, "content": content}, "parameters": ATTRIBUTES}
 
 

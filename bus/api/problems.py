@@ -18,7 +18,7 @@ from bus.errors import BusError, EventRefused, JournalUnavailable, NotFound, Ove
 from contracts.errors import RenkeiError
 from contracts.messages import Language
 
-MEDIA_TYPE: Final = "application/problem+json"
+PROBLEM: Final = "application/problem+json"
 AGAIN_SECONDS: Final = 5
 """When to come back while the journal is away."""
 
@@ -85,7 +85,7 @@ def problem_response(error: RenkeiError, language: Language = "en") -> Response:
     refused = told(error)
     body = json.dumps(described(refused, language), ensure_ascii=False).encode()
     headers = dict(refused.headers) if isinstance(refused, CallRefused) else {}
-    return Response(body, refused.status, headers, MEDIA_TYPE)
+    return Response(body, refused.status, headers, PROBLEM)
 
 
 def language_of(headers: Sequence[tuple[bytes, bytes]]) -> Language:

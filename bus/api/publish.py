@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bus.api.bodies import PATIENCE_SECONDS, CallerLeft, Room, too_long
-from bus.api.problems import MEDIA_TYPE, CallRefused, described, language_of, told
+from bus.api.problems import PROBLEM, CallRefused, described, language_of, told
 from bus.api.rights import Rights
 from bus.api.sign_in import SignIn
 from bus.errors import EventRefused, JournalError, Overloaded
 from bus.event import EventTaken
+from bus.event_envelope import BATCH_MEDIA_TYPE, MEDIA_TYPE
 from bus.events.cloudevents import Published, parse_batch, parse_binary, parse_structured
 from bus.events.intake import EventIntake
 from bus.events.recipes import EventInterface
@@ -30,8 +31,6 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 BATCH_BYTES: Final = 8 * 1024 * 1024
 """The longest batch; each of its events is held to its interface's limit besides."""
-_STRUCTURED: Final = "application/cloudevents+json"
-_BATCHED: Final = "application/cloudevents-batch+json"
 _JSON: Final = (b"content-type", b"application/json")
 _PREFIX: Final = b"ce-"
 
@@ -93,12 +92,12 @@ class PublishRoute:
             EventRefused, CallRefused: why not. Overloaded, JournalUnavailable: not now. CallerLeft.
         """
         call = _call(headers)
-        if call.kind == _BATCHED:
+        if call.kind == BATCH_MEDIA_TYPE:
             raise EventRefused("RNK4311E", status=415)
         return await self._single(to, call, receive)
 
     async def _take(self, to: EventInterface, call: _Call, receive: Receive) -> tuple[int, bytes]:
-        if call.kind == _BATCHED:
+        if call.kind == BATCH_MEDIA_TYPE:
             return await self._batch(to, parse_batch(await _body(receive, call, BATCH_BYTES, self._room)), call.language)
         taken = await self._single(to, call, receive)
         return 202, b'{"message":"%b","outcome":"%b"}' % (taken.message.encode(), taken.outcome.value.encode())
@@ -106,7 +105,7 @@ class PublishRoute:
     async def _single(self, to: EventInterface, call: _Call, receive: Receive) -> EventTaken:
         body = await _body(receive, call, to.interface.event.max_bytes, self._room)
         try:
-            published = parse_structured(body) if call.kind == _STRUCTURED else parse_binary(call.content_type, call.attributes, body)
+            published = parse_structured(body) if call.kind == MEDIA_TYPE else parse_binary(call.content_type, call.attributes, body)
         except EventRefused:
             self._intake.unreadable(to.tenant, to.interface.id)
             raise
@@ -191,7 +190,7 @@ async def _body(receive: Receive, call: _Call, most_bytes: int, room: Room) -> b
 
 
 async def _refuse(send: Send, error: CallRefused | EventRefused, language: Language) -> None:
-    headers = [(b"content-type", MEDIA_TYPE.encode())]
+    headers = [(b"content-type", PROBLEM.encode())]
     if isinstance(error, CallRefused):
         headers += [(name.encode(), value.encode()) for name, value in error.headers.items()]
     await _answer(send, error.status, json.dumps(described(error, language), ensure_ascii=False).encode(), headers)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Request, Response
@@ -18,11 +17,11 @@ from bus.api.calls import ApiParts
 from bus.api.documented import answers, takes
 from bus.api.presence import present
 from bus.api.sse import EventStream, Stream
+from bus.clock import rfc3339
 from bus.event_envelope import envelope
 from bus.events.pull import Claim, HandedBack, Lent
 from bus.site import Subscription
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MOST_NAMED: Final = 1000
 LONGEST_WAIT_SECONDS: Final = 60
 LONGEST_LEASE_SECONDS: Final = 3600
@@ -148,13 +147,12 @@ def _subscription(api: ApiParts, request: Request, tenant: str, subscription: st
 
 def _shown(lent: Lent) -> bytes:
     claimed = lent.claimed
-    lease_until = (_EPOCH + timedelta(microseconds=claimed.lease_until_us)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return b'{"delivery":"%b","fence":%d,"number":%d,"attempt":%d,"lease_until":"%b","event":%b}' % (
         claimed.id.encode(),
         claimed.fence,
         claimed.number,
         lent.event.attempt,
-        lease_until.encode(),
+        rfc3339(claimed.lease_until_us, "milliseconds").encode(),
         envelope(lent.event),
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
@@ -17,6 +16,7 @@ from bus.cli.api_calls import Api, CaFile, KeyFile, Tenant, Url, open_api, refus
 from bus.cli.exits import NothingThere
 from bus.cli.night import Json
 from bus.cli.session import session_of
+from bus.clock import SystemClock, rfc3339
 
 if TYPE_CHECKING:
     import httpx
@@ -100,4 +100,4 @@ def _read(file: Path) -> bytes:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return rfc3339(SystemClock().now_us(), "milliseconds")

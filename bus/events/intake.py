@@ -20,6 +20,7 @@ from bus.broker.hints import Hints
 from bus.calendar import business_date
 from bus.errors import EventRefused, JournalError, JournalUnavailable, NotFound, Overloaded
 from bus.event import ClaimedEvent, EventDelivery, EventDraft, EventOutcome, EventTaken, NewEvent, PoisonEvent, Way
+from bus.event_envelope import MEDIA_TYPE
 from bus.event_ports import DeadLetter, IncomingEvent
 from bus.events.cloudevents import Published, parse_binary, parse_structured, time_us
 from bus.events.group_commit import GroupCommit
@@ -35,7 +36,6 @@ from monitoring.log import log
 
 INLINE_BYTES: Final = 64 * 1024
 """A longer body stands in a part beside the journal."""
-STRUCTURED: Final = "application/cloudevents+json"
 _SECOND_US: Final = 1_000_000
 _SEPARATOR: Final = b"\x1e"
 _TYPE: Final = re.compile(r"(?:[A-Za-z._:/-]|(?<![0-9])[0-9]{1,3}(?![0-9])){1,100}")
@@ -167,7 +167,7 @@ class EventIntake:
         readable = False
         try:
             to = self.interface(incoming.tenant, incoming.interface)
-            if incoming.content_type.partition(";")[0].strip().lower() == STRUCTURED:
+            if incoming.content_type.partition(";")[0].strip().lower() == MEDIA_TYPE:
                 published = parse_structured(incoming.body)
             else:
                 published = parse_binary(incoming.content_type or "application/json", incoming.headers, incoming.body, encoded=False)

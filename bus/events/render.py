@@ -13,16 +13,14 @@ import binascii
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
+from bus.clock import rfc3339
 from bus.errors import JournalError, Permanent, Transient, TransportError
 from bus.event import Attributes, ClaimedEvent, OutgoingEvent
 from bus.payloads import owner_of
 from bus.ports import PayloadStore
 from contracts.errors import RenkeiError
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Rendered = OutgoingEvent | TransportError | None
 """What leaves; or why it cannot; or None, when the translation leaves the record out."""
@@ -133,7 +131,7 @@ def outgoing(claimed: ClaimedEvent, data: bytes, attributes: Attributes) -> Outg
     if event.in_reply_to is not None:
         extensions["inreplyto"] = event.in_reply_to
     if event.expires_at_us is not None:
-        extensions["renkeiexpires"] = _instant(event.expires_at_us)
+        extensions["renkeiexpires"] = rfc3339(event.expires_at_us)
     return OutgoingEvent(
         claimed.tenant,
         claimed.subscription,
@@ -175,8 +173,3 @@ def _data_of(body: bytes, message: str) -> bytes | TransportError:
         return json.dumps(event["data"], ensure_ascii=False, separators=(",", ":")).encode()
     except (ValueError, KeyError, TypeError, RecursionError, binascii.Error) as error:
         return Permanent("RNK4206E", message=message, reason=type(error).__name__)
-
-
-def _instant(at_us: int) -> str:
-    """An instant as CloudEvents writes it (RFC 3339), in UTC."""
-    return (_EPOCH + timedelta(microseconds=at_us)).isoformat().replace("+00:00", "Z")
