@@ -187,6 +187,17 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """Unfinished deliveries of one subscription that are to leave by the same endpoint and way."""
+
+    tenant: str
+    subscription: str
+    endpoint: str
+    way: Way
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class PoisonEvent:
     """What came over AMQP and cannot become a message: kept with its raw bytes in quarantine."""
 

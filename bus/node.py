@@ -23,6 +23,7 @@ import uvloop
 from bus.adapter_ports import Arrival
 from bus.batch.pool import WorkerPool
 from bus.errors import JournalError, OperationRefused, told_of
+from bus.events.leading import lead_what_waits
 from bus.intake_owned import OwnedSources
 from bus.intake_submitted import Progress, SubmittedSource
 from bus.intake_watch import SourceWatch, take_one
@@ -66,6 +67,8 @@ class Node:
     _loop: asyncio.AbstractEventLoop = field(init=False)
     _tasks: set[asyncio.Task[Any]] = field(default_factory=set)
     _dispatching: bool = False
+    _events_wait: bool = False
+    """of whatever configuration"""
 
     async def run(self, ready: Future[Node], stop: asyncio.Event) -> None:
         """Run until `stop`. Everything that was begun is either finished or left so that the next start goes on with it."""
@@ -93,7 +96,7 @@ class Node:
         if self.role in ("all", "dispatch"):
             self._dispatch()
             self._start(self.events.follow_hints())
-            if self.events.used:
+            if self.events.used or self._events_wait:
                 self._start(self.events.dispatch())
                 self._start(self.events.sweep())
         if self.role in ("all", "intake"):
@@ -134,6 +137,8 @@ class Node:
         """Free what an earlier run of this node had claimed, and make the metrics exist."""
         parts = self.parts
         freed = parts.journal.unclaim(parts.name)
+        if self.watch:
+            self._events_wait = lead_what_waits(parts.journal, parts.site)
         log("RNK7002I", site=parts.site.site.site, node=parts.name, api_port=self.api_port or "-", port=self.port, freed=freed)
         loaded = parts.site.tenants.items() if self.watch else ()
         parts.journal.note_all("configuration_loaded", [(code, one.digest, {"node": parts.name}) for code, one in loaded])

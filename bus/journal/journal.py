@@ -11,6 +11,7 @@ from bus.journal.accept import SqlAcceptJournal
 from bus.journal.database import open_database
 from bus.journal.deliver import SqlDeliverJournal
 from bus.journal.engines import Synchronous
+from bus.journal.event_routes import SqlEventRoutes
 from bus.journal.events import SqlEventJournal
 from bus.journal.expiry import SqlExpiryJournal
 from bus.journal.leases import SqlLeaseJournal
@@ -24,6 +25,7 @@ class SqlJournal(
     SqlAcceptJournal,
     SqlDeliverJournal,
     SqlEventJournal,
+    SqlEventRoutes,
     SqlExpiryJournal,
     SqlLeaseJournal,
     SqlNightJournal,

@@ -50,6 +50,8 @@ class EntryKind(StrEnum):
     CLOCK_WENT_BACK = "clock_went_back"
     EXPIRED = "expired"
     """a delivery that was not made before its message expired"""
+    LED = "led"
+    """unfinished deliveries of a subscription leave by another endpoint or way than they were made for"""
 
 
 Change = tuple[EntryKind, str, Mapping[str, object]]
