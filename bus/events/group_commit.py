@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from bus.errors import JournalError, JournalUnavailable, Overloaded
 from bus.event import ClaimedEvent, EventTaken, NewEvent, Settlement, Wanted
@@ -35,19 +35,27 @@ class GroupJournal(Protocol):
         ...
 
 
-Asked = tuple[Any, "asyncio.Future[Any]"]
+QuestionT = TypeVar("QuestionT")
+AnswerT = TypeVar("AnswerT")
+Asked = list[tuple[QuestionT, "asyncio.Future[AnswerT]"]]
 Observe = Callable[[int, float], None]
 """Told in the loop of each commit: how many were in the group, and the seconds it took."""
 
 
 @dataclass(slots=True)
 class _Waiting:
-    accept: list[Asked] = field(default_factory=list)
-    settle: list[Asked] = field(default_factory=list)
-    claim: list[Asked] = field(default_factory=list)
+    accept: Asked[NewEvent, EventTaken] = field(default_factory=list)
+    settle: Asked[Settlement, DeliveryState | None] = field(default_factory=list)
+    claim: Asked[Wanted, Sequence[ClaimedEvent]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.accept) + len(self.settle) + len(self.claim)
+
+    def futures(self) -> list[asyncio.Future[Any]]:
+        """Where their answers go, in the order of a group's answers."""
+        futures: list[asyncio.Future[Any]] = [future for _, future in self.accept]
+        futures += [future for _, future in self.settle]
+        return futures + [future for _, future in self.claim]
 
     def take(self) -> _Waiting:
         """Up to `MOST_TOGETHER` of each kind, which wait no longer. Claims stay behind as long as settlements do: they may be for the very
@@ -101,13 +109,11 @@ class GroupCommit:
 
     async def settle(self, settlement: Settlement) -> DeliveryState | None:
         """Book how one attempt ended. None: its claim had ended, nothing was changed."""
-        settled: DeliveryState | None = await self._ask(self._waiting.settle, settlement)
-        return settled
+        return await self._ask(self._waiting.settle, settlement)
 
     async def claim(self, wanted: Wanted) -> Sequence[ClaimedEvent]:
         """Claim deliveries of one subscription."""
-        claimed: Sequence[ClaimedEvent] = await self._ask(self._waiting.claim, wanted)
-        return claimed
+        return await self._ask(self._waiting.claim, wanted)
 
     def close(self) -> None:
         """Commit what waits, and end. What is asked for later is refused with JournalUnavailable. Blocks; closing twice is fine."""
@@ -116,11 +122,11 @@ class GroupCommit:
             self._work.notify()
         self._thread.join()
 
-    def _ask(self, queue: list[Asked], question: Any) -> asyncio.Future[Any]:
+    def _ask(self, queue: Asked[QuestionT, AnswerT], question: QuestionT) -> asyncio.Future[AnswerT]:
         with self._work:
             if self._closed:
                 return self._refused()
-            future: asyncio.Future[Any] = self._loop.create_future()
+            future: asyncio.Future[AnswerT] = self._loop.create_future()
             queue.append((question, future))
             self._work.notify()
         return future
@@ -147,7 +153,7 @@ class GroupCommit:
             answers = self._together(taken)
         except JournalUnavailable as error:
             self._take_those_behind(taken)
-            answers = [(future, error) for _, future in (*taken.accept, *taken.settle, *taken.claim)]
+            answers = [(future, error) for future in taken.futures()]
         except Exception:  # noqa: BLE001 - a member that cannot be committed must not take the others with it
             answers = self._one_by_one(taken)
         seconds = time.perf_counter() - began
@@ -161,12 +167,11 @@ class GroupCommit:
             self._waiting.accept.clear()
 
     def _together(self, taken: _Waiting) -> list[tuple[asyncio.Future[Any], Any]]:
-        group = Group(*([question for question, _ in asked] for asked in (taken.accept, taken.settle, taken.claim)))
+        accept, settle, claim = ([event for event, _ in taken.accept], [one for one, _ in taken.settle], [one for one, _ in taken.claim])
         reached("before_group_commit")
-        done = self._journal.commit(group, self._owner, lease_seconds=LEASE_SECONDS)
+        done = self._journal.commit(Group(accept, settle, claim), self._owner, lease_seconds=LEASE_SECONDS)
         reached("after_group_commit")
-        told = ((taken.accept, done.taken), (taken.settle, done.settled), (taken.claim, done.claimed))
-        return [(future, answer) for asked, found in told for (_, future), answer in zip(asked, found, strict=bool(asked))]
+        return list(zip(taken.futures(), (*done.taken, *done.settled, *done.claimed), strict=True))
 
     def _one_by_one(self, taken: _Waiting) -> list[tuple[asyncio.Future[Any], Any]]:
         alone = [_Waiting(accept=[one]) for one in taken.accept]
@@ -185,7 +190,7 @@ class GroupCommit:
                 known = away = error
             except Exception as error:  # noqa: BLE001 - told to whoever asked
                 known = error if isinstance(error, JournalError) else JournalError("RNK3003E", reason=type(error).__name__)
-            answers += [(future, known) for _, future in (*one.accept, *one.settle, *one.claim)]
+            answers += [(future, known) for future in one.futures()]
         return answers
 
     # in the loop
@@ -201,7 +206,7 @@ class GroupCommit:
                 future.set_exception(answer)
             else:
                 future.set_result(answer)
-        self._observe(sum(map(len, (taken.accept, taken.settle, taken.claim))), seconds)
+        self._observe(len(taken), seconds)
 
     def _let_go(self, answer: Any) -> None:
         """Whoever asked is gone: what was claimed for it is due again at once, not only when its lease runs out."""
