@@ -324,7 +324,8 @@ class EventIntake:
         broken = [{"field": one["field"], "rule": one["rule"]} for one in problems]
         reason = json.dumps({"message_id": refused.message_id, "facts": facts, "broken": broken}, ensure_ascii=False)
         part = self._put(incoming.tenant, "poison", incoming.body)
-        self.journal.poison(PoisonEvent(incoming.tenant, incoming.interface, incoming.endpoint, incoming.name, reason, part))
+        kept = self.journal.poison(PoisonEvent(incoming.tenant, incoming.interface, incoming.endpoint, incoming.name, reason, part))
+        log("RNK4319W", tenant=incoming.tenant, interface=incoming.interface, entry=kept.id, reason=refused.message_id)
 
 
 def _shown(kind: str) -> str:

@@ -23,6 +23,7 @@ from bus.events.turns import Gate, Slots, Stream
 from bus.message import DeliveryState
 from bus.ports import Clock
 from bus.steps import reached
+from contracts.errors import RenkeiError
 from monitoring.log import log
 
 SLOW_SECONDS: Final = 2.0
@@ -224,7 +225,7 @@ class Sender:
         ours = attempts.known(error, claimed)
         if sending.sized and blames_endpoint(ours):
             if gate.breaker.failed():
-                self._breaker_opened(gate)
+                self._breaker_opened(gate, ours)
         elif sending.sized and attempts.answered(ours):
             if gate.breaker.succeeded():
                 self._breaker_closed(gate)
@@ -232,8 +233,9 @@ class Sender:
             gate.breaker.give_back()
         return attempts.failed(claimed, ours, sending.stream.receiver, self.clock.now_us())
 
-    def _breaker_opened(self, gate: Gate) -> None:
-        log("RNK4208W", tenant=gate.tenant, endpoint=gate.endpoint, seconds=round(gate.breaker.wait_seconds()))
+    def _breaker_opened(self, gate: Gate, error: RenkeiError) -> None:
+        seconds = round(gate.breaker.wait_seconds())
+        log("RNK4208W", tenant=gate.tenant, endpoint=gate.endpoint, seconds=seconds, reason=str(error))
         self.observer.breaker(gate.tenant, gate.endpoint, is_open=True)
 
     def _breaker_closed(self, gate: Gate) -> None:

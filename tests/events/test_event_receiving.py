@@ -73,6 +73,15 @@ async def test_poison_goes_to_quarantine_bit_for_bit(desk: Desk, name: str) -> N
     assert not desk.journal.messages(tenant=TENANT)
 
 
+async def test_poison_is_told_to_operators_without_a_word_of_its_sender(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, dict[str, object]]] = []
+    monkeypatch.setattr("bus.events.intake.log", lambda message_id, **facts: told.append((message_id, facts)))
+    body, kind, headers, message_id = POISON["another type"]
+    await desk.intake.receive(desk.incoming(body, kind=kind, **headers))
+    (entry,) = poison(desk)
+    assert told == [("RNK4319W", {"tenant": TENANT, "interface": "moved", "entry": entry.id, "reason": message_id})]
+
+
 async def test_an_interface_that_is_gone_keeps_what_still_comes(desk: Desk) -> None:
     await desk.intake.receive(desk.incoming(as_json(cloud_event()), "gone"))
     (entry,) = poison(desk)
