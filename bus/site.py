@@ -175,6 +175,11 @@ class Api(Strict):
     tls_certificate: str | None = None
     tls_key: str | None = None
 
+    @property
+    def scheme(self) -> Literal["https", "http"]:
+        """Of its addresses: with a certificate and its key, nothing but TLS is spoken."""
+        return "https" if self.tls_certificate and self.tls_key else "http"
+
 
 class BrokerAt(Strict):
     """The RabbitMQ that nodes share work hints over and applications reach by AMQP. Without it, hints stay in the process."""

@@ -157,7 +157,7 @@ def _headers(protocol: Protocol, extensions: Iterable[str]) -> Json:
 
 def _servers(site: LoadedSite) -> Json:
     api = site.site.api
-    servers: Json = {"http": {"host": f"{api.host}:{api.port}", "protocol": "https" if api.tls_certificate else "http"}}
+    servers: Json = {"http": {"host": f"{api.host}:{api.port}", "protocol": api.scheme}}
     if site.site.broker is not None:
         scheme, _, rest = site.site.broker.url.partition("://")
         servers["amqp"] = {"host": rest.partition("@")[2].partition("/")[0], "protocol": scheme, "protocolVersion": "0.9.1"}

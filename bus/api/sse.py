@@ -21,7 +21,7 @@ from bus.event import OutgoingEvent
 from bus.event_envelope import envelope
 from bus.events.callers import Caller, Callers
 from bus.events.pull import Claim, Lent, Pull
-from bus.events.streams import Streams
+from bus.events.streams import Place, Streams
 from bus.site import Subscription
 
 HEARTBEAT_SECONDS: Final = 15.0
@@ -51,13 +51,18 @@ class Stream:
     last: int | None
     heartbeat_seconds: float = HEARTBEAT_SECONDS
 
+    @property
+    def place(self) -> Place:
+        """Whose stream it is."""
+        return self.tenant, self.subscription.id
+
     async def run(self, caller: Caller, write: Write) -> None:
         """Write until the caller leaves, or a newer reader comes.
 
         Raises:
             JournalError, Overloaded: the journal is away; the reader comes back by itself.
         """
-        place = (self.tenant, self.subscription.id)
+        place = self.place
         self.streams.begin(place, caller)
         try:
             position = await self.streams.position(place) if self.last is None else self.last
@@ -76,11 +81,10 @@ class Stream:
             self.streams.end(place, caller)
 
     async def _missed(self, last: int) -> AsyncIterator[bytes]:
-        place = (self.tenant, self.subscription.id)
-        async for page in self.streams.missed(place, last):
+        async for page in self.streams.missed(self.place, last):
             rendered = await self.pull.rendered(page)
             again = [(one.number, event) for one, event in zip(page, rendered, strict=True) if isinstance(event, OutgoingEvent)]
-            self.streams.writing(place, [number for number, _ in again])
+            self.streams.writing(self.place, [number for number, _ in again])
             yield b"".join(frame(number, event) for number, event in again)
 
     async def _next(self, caller: Caller, write: Write) -> None:
@@ -96,13 +100,13 @@ class Stream:
             if not caller.gone:
                 await write(b":\n\n")
             return
-        self.streams.writing((self.tenant, self.subscription.id), [one.claimed.number for one in lent])
+        self.streams.writing(self.place, [one.claimed.number for one in lent])
         try:
             await write(b"".join(frame(one.claimed.number, one.event) for one in lent))
         except BaseException:
             await asyncio.shield(self.pull.give_back([one.claimed for one in lent]))
             raise
-        async with self.streams.booking((self.tenant, self.subscription.id)):
+        async with self.streams.booking(self.place):
             if caller.gone:
                 await self.pull.give_back([one.claimed for one in lent])
             else:

@@ -186,8 +186,7 @@ def api_address(folder: Path) -> str:
     except (OSError, ValueError) as error:
         raise NotServed("RNK6114E", folder=str(folder.absolute())) from error
     host = _ON_THIS_MACHINE.get(api.host, api.host)
-    scheme = "https" if api.tls_certificate and api.tls_key else "http"
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+    return f"{api.scheme}://[{host}]:{port}" if ":" in host else f"{api.scheme}://{host}:{port}"
 
 
 def serve(folder: Path, language: Language, *, log_json: bool, role: Role = "all", node: str | None = None) -> None:
