@@ -8,7 +8,7 @@ a caller sent.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from prometheus_client import CollectorRegistry, Histogram
 
@@ -94,12 +94,12 @@ class EventMetrics:
 
     def declare_events(self, tenant: str, interface: str) -> None:
         """Make an interface's counters of events exist, while there is plenty of room."""
-        for outcome in ("accepted", "duplicate", "conflict", "refused"):
+        for outcome in get_args(Received):
             self._events.declare((tenant, interface, outcome))
 
     def declare_event_deliveries(self, tenant: str, subscription: str) -> None:
         """Make a subscription's counters of event deliveries exist, while there is plenty of room."""
-        for outcome in ("delivered", "retried", "given_up", "expired"):
+        for outcome in get_args(Delivered):
             self._event_deliveries.declare((tenant, subscription, outcome))
 
     def event_received(self, tenant: str, interface: str, outcome: Received, count: int = 1) -> None:

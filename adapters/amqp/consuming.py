@@ -12,7 +12,6 @@ are fetched one at a time until one could be read, so that the broker counts the
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import heapq
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, cast
@@ -23,10 +22,10 @@ from aiormq.channel import Channel
 
 from adapters.amqp.acknowledging import Acknowledgements
 from adapters.amqp.errors import cannot_connect, cannot_declare
-from adapters.amqp.links import Link
+from adapters.amqp.links import Link, close_channel
 from adapters.amqp.topology import PARKED, QueuePlan, declare, parked
 from bus.errors import BusError, JournalUnavailable, Overloaded, Transient, TransportError, told_of
-from bus.rabbitmq import CLOSE_SECONDS, TROUBLE, Connection, heed_cancelling, keep
+from bus.rabbitmq import TROUBLE, Connection, heed_cancelling, keep
 
 PREFETCH: Final = 128
 """messages being taken at once; each may be as long as the broker allows"""
@@ -99,7 +98,7 @@ class Consumer:
             connection_lost.cancel()
             await self._stop()
             if channel is not None:
-                await _close(channel)
+                await close_channel(channel)
 
     async def _consume(
         self, connection: Connection, channel: AbstractChannel, connection_lost: asyncio.Task[bool], up: Callable[[], None]
@@ -208,12 +207,6 @@ class Consumer:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _close(channel: AbstractChannel) -> None:
-    with contextlib.suppress(*TROUBLE):
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await channel.close()
 
 
 async def consume_all(consumers: Sequence[Consumer]) -> None:

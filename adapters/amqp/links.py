@@ -10,15 +10,23 @@ import asyncio
 import contextlib
 from typing import Final, Literal
 
+from aio_pika.abc import AbstractChannel
 from aio_pika.exceptions import InvalidFrameError
 
 from adapters.amqp.topology import virtual_host
 from adapters.amqp.virtual_hosts import make_virtual_host
 from bus.event_ports import Broker
-from bus.rabbitmq import TROUBLE, Connection, address, connect, end
+from bus.rabbitmq import CLOSE_SECONDS, TROUBLE, Connection, address, connect, end
 
 ANSWER_SECONDS: Final = 5.0
 Purpose = Literal["sends", "receives"]
+
+
+async def close_channel(channel: AbstractChannel) -> None:
+    """Close it within `CLOSE_SECONDS`, or leave it to its connection. Never raises for trouble with the broker."""
+    with contextlib.suppress(*TROUBLE):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await channel.close()
 
 
 class Link:

@@ -8,7 +8,6 @@ broker says that there is none. An attempt that was not confirmed in time may ha
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import defaultdict
 from typing import Final, cast
 
@@ -17,13 +16,13 @@ from aiormq.channel import Channel
 
 from adapters.amqp.binding import outgoing
 from adapters.amqp.errors import cannot_connect, cannot_declare, cannot_publish
-from adapters.amqp.links import Link, Links
+from adapters.amqp.links import Link, Links, close_channel
 from adapters.amqp.settings import AmqpSettings
 from adapters.amqp.topology import QueuePlan, dead, declare, outbound, parked
 from bus.errors import TransportError
 from bus.event import OutgoingEvent
 from bus.event_ports import EventPlace
-from bus.rabbitmq import CLOSE_SECONDS, TROUBLE, Connection
+from bus.rabbitmq import TROUBLE, Connection
 
 CONFIRM_SECONDS: Final = 15.0
 MOST_UNCONFIRMED: Final = 100
@@ -85,7 +84,7 @@ class AmqpSink:
         if not self._closed:
             self._closed = True
             if self._open is not None:
-                await _close(self._open.channel)
+                await close_channel(self._open.channel)
             await self._links.give_back(self._link)
 
     async def _ready(self) -> _Open:
@@ -118,7 +117,7 @@ class AmqpSink:
                 try:
                     await declare(channel, parked(), dead(subscription), plan)
                 finally:
-                    await _close(channel)
+                    await close_channel(channel)
             except TROUBLE as error:
                 if isinstance(error, TimeoutError):
                     await self._suspect(ready)
@@ -131,10 +130,4 @@ class AmqpSink:
             self._open = None
         await self._link.suspect(ready.connection)
         if not ready.connection.lost.is_set():
-            await _close(ready.channel)
-
-
-async def _close(channel: AbstractChannel) -> None:
-    with contextlib.suppress(*TROUBLE):
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await channel.close()
+            await close_channel(ready.channel)
