@@ -45,7 +45,7 @@ def wait_seconds(retry_after: str | None, now: datetime) -> int | None:
         return min(int(text[:10]), MOST_WAIT_SECONDS)
     try:
         then = parsedate_to_datetime(text)
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, OverflowError):
         return None
     if then.tzinfo is None:
         then = then.replace(tzinfo=UTC)

@@ -16,7 +16,7 @@ from bus.events.receivers import way_of
 from bus.site import LoadedSite
 from monitoring.log import log
 
-AT_ONCE: Final = 5000
+AT_ONCE: Final = 50_000
 """So many are changed in one transaction."""
 _FILES: Final = "files"
 
