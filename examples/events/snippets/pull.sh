@@ -8,9 +8,10 @@ call() {
     ${RENKEI_HEADERS:+--header @"$RENKEI_HEADERS"} --header 'content-type: application/json' --data-binary @- "$@"
 }
 
-pulled=$(echo '{"max": 100, "lease_seconds": 60, "wait_seconds": 20}' | call "$url/pull")
+pulled=$(echo '{"max": 100, "lease_seconds": 60, "wait_seconds": 20}' | call "$url/pull") || { printf '%s\n' "$pulled" >&2; exit 1; }
 printf '%s\n' "$pulled" | jq -r '.events[] | "\(.delivery) \(.event.data.atenabango)"'   # here: store it, by .delivery, once
 printf '%s\n' "$pulled" | jq '{deliveries: [.events[] | {delivery, fence}]} | select(.deliveries != [])' >acknowledged.json
 if [ -s acknowledged.json ]; then
   call "$url/ack" <acknowledged.json
+  echo
 fi
