@@ -9,6 +9,7 @@ from types import ModuleType
 import polars as pl
 import pytest
 
+from contracts.event_record import EventReader
 from contracts.frame_validator import Findings, FrameValidator
 from contracts.layouts.build import cutter_for, reader_for
 from contracts.layouts.ports import ReadChunk
@@ -69,6 +70,11 @@ def test_every_record_of_the_sample_is_good(registry: Registry) -> None:
     assert set(chunk.frame["zokugara_code1"].str.len_chars()) == {2}
     assert set(chunk.frame["jusho_machiaza_code"].str.len_chars()) == {7}
     assert chunk.frame["jusho_yubinbango"].str.contains("^[0-9]{7}$").all()
+
+
+def test_the_event_of_the_sample_keeps_the_contract(registry: Registry) -> None:
+    reader = EventReader(registry.contract("town-resident@1.0"))
+    assert reader.check(reader.read((EXAMPLE / "sample" / "moved_in.json").read_bytes())) == []
 
 
 def test_the_translation_gives_valid_residents(registry: Registry) -> None:
