@@ -21,6 +21,7 @@ class Acknowledgements:
         self._channel = channel
         self._loop = asyncio.get_running_loop()
         self._done: set[int] = set()
+        self._rejected: set[int] = set()
         self._before = 0
         """every delivery up to this one is done, and acknowledged or about to be"""
         self._planned = False
@@ -37,17 +38,22 @@ class Acknowledgements:
         """It cannot be taken; the queue's dead-letter rule says where it goes."""
         with contextlib.suppress(*TROUBLE):  # the channel was lost: the message comes again
             await self._channel.basic_reject(tag, requeue=False, wait=False)
+        self._rejected.add(tag)
         self.done(tag)
 
     def _acknowledge(self) -> None:
+        """Name the last one that was taken: one that was rejected the broker does not know any more, and would end the channel for it."""
         self._planned = False
-        upto = self._before
-        while upto + 1 in self._done:
-            upto += 1
-            self._done.discard(upto)
-        if upto > self._before:
-            self._before = upto
-            task = self._loop.create_task(self._say(upto))
+        taken = None
+        while self._before + 1 in self._done:
+            self._before += 1
+            self._done.discard(self._before)
+            if self._before in self._rejected:
+                self._rejected.discard(self._before)
+            else:
+                taken = self._before
+        if taken is not None:
+            task = self._loop.create_task(self._say(taken))
             self._saying.add(task)
             task.add_done_callback(self._saying.discard)
 

@@ -203,6 +203,24 @@ async def test_a_fault_of_the_bus_itself_is_told_and_the_message_parked(city: Ci
         assert channel.basic_get("parked", auto_ack=True)[2] == b"bad"
 
 
+async def test_after_one_was_parked_the_same_channel_goes_on(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.amqp.consuming.FIRST_PAUSE_SECONDS", 0.001)
+    intake = Intake()
+
+    async def takes(event: IncomingEvent) -> None:
+        if event.body == b"bad":
+            raise ValueError
+        await intake.take(event)
+
+    async with receiving(city, takes, watch_seconds=0.2):
+        await asyncio.to_thread(publish, city, b"good", b"bad")
+        await parked_is_told(city)
+        await asyncio.to_thread(publish, city, b"later")
+        await intake.wait(2)
+    assert not [told for told, _ in city.told if told in {"RNK5509W", "RNK5510I"}], "nothing was lost"
+    assert standing(city) == 0
+
+
 async def test_a_frame_that_breaks_amqp_is_parked_and_others_come_through(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapters.amqp.topology, "BUS_DELIVERY_LIMIT", 4)
     monkeypatch.setattr(bus.rabbitmq, "MOST_PAUSE_SECONDS", 0.1)
