@@ -1,6 +1,6 @@
 """The example site: three municipalities with synthetic people, commented in Japanese and English, ready for `renkei up`.
 
-Owns: the files beside this one and where they go in a new site folder. It passes `renkei check` as written.
+Owns: the files beside this one and where they go in a new site folder. It passes `renkei check` as written. One is a record to publish.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ _PLACES: Final = {
     "site.yaml": "site.yaml",
     **{f"tenant-{code}.yaml": f"tenants/{code}.yaml" for code in TENANTS},
     "translation-resident-to-welfare.yaml": "translations/resident-to-welfare@1.0.yaml",
+    "moved-in.json": "samples/moved_in.json",
 }
 _FOLDERS: Final = ("contracts", *(f"drop/{code}" for code in TENANTS), *(f"out/{code}" for code in TENANTS))
 

@@ -11,6 +11,7 @@ from bus.errors import SiteInvalid
 from bus.example import write_example
 from bus.site_check import check_site, load_site, registry_of, translations_of
 from contracts.errors import DocumentInvalid
+from contracts.event_record import EventReader
 from tests.site.conftest import ExampleSite
 
 
@@ -32,6 +33,13 @@ def test_the_example_loads(site: ExampleSite) -> None:
             contract = translations[subscription.translation].to if subscription.translation else tenant.tenant.interfaces[0].contract
             formats.add(registry.layout(contract, subscription.layout).format)
         assert formats == {"csv", "fixed", "xml"}
+
+
+def test_the_examples_event_keeps_its_contract(site: ExampleSite) -> None:
+    loaded = load_site(site.folder / "site.yaml")
+    (moved_in,) = [one for one in loaded.tenants["332020"].tenant.interfaces if one.id == "moved_in"]
+    reader = EventReader(registry_of(loaded).contract(moved_in.contract))
+    assert reader.check(reader.read((site.folder / "samples" / "moved_in.json").read_bytes())) == []
 
 
 def test_the_example_is_not_written_over(site: ExampleSite) -> None:
