@@ -19,7 +19,7 @@ from bus.api.sign_in import SignIn
 from bus.errors import EventRefused, JournalError, Overloaded
 from bus.event import EventTaken
 from bus.event_envelope import BATCH_MEDIA_TYPE, MEDIA_TYPE
-from bus.events.cloudevents import Published, parse_batch, parse_binary, parse_structured
+from bus.events.cloudevents import Published, name_shown, parse_batch, parse_binary, parse_structured
 from bus.events.intake import EventIntake
 from bus.events.recipes import EventInterface
 from contracts.errors import RenkeiError
@@ -137,7 +137,7 @@ def _call(headers: list[tuple[bytes, bytes]]) -> _Call:
         if name.startswith(_PREFIX):
             key = name[3:].decode("latin-1")
             if key in attributes:
-                raise EventRefused("RNK4310E", name=key[:20])
+                raise EventRefused("RNK4310E", name=name_shown(key))
             attributes[key] = _text(value, key)
         elif name == b"content-type":
             content_type = value.decode("latin-1")
@@ -151,7 +151,7 @@ def _call(headers: list[tuple[bytes, bytes]]) -> _Call:
 def _text(value: bytes, name: str) -> str:
     """A header's value: printable ASCII, other characters percent-encoded (HTTP Protocol Binding, section 3.1.3.2)."""
     if not value.isascii():
-        raise EventRefused("RNK4310E", name=name[:20])
+        raise EventRefused("RNK4310E", name=name_shown(name))
     return value.decode("ascii")
 
 

@@ -24,6 +24,7 @@ MOST_IN_BATCH: Final = 1000
 MOST_EXTENSIONS: Final = 20
 _LENGTHS: Final = {"id": 256, "source": 1024, "type": 256, "subject": 1024, "dataschema": 1024, "time": 64, "datacontenttype": 128}
 _EXTENSION: Final = re.compile(r"[a-z0-9]{1,20}")
+_LONG_NUMBER: Final = re.compile(r"[0-9]{4}")
 _EXTENSION_LENGTH: Final = 1024
 _OWN: Final = frozenset({"renkeimessage", "renkeidelivery", "renkeinumber", "renkeiexpires"})
 """Extensions that the bus itself adds: a sender's are left out, so that an event can be passed on as it was received."""
@@ -103,7 +104,7 @@ def _decoded(name: str, value: str) -> str:
     try:
         return unquote(value, errors="strict")
     except UnicodeDecodeError:
-        raise EventRefused("RNK4310E", name=_named(name)) from None
+        raise EventRefused("RNK4310E", name=name_shown(name)) from None
 
 
 def _structured(found: Any, body: bytes) -> Published:
@@ -156,13 +157,13 @@ def _extension(name: str, value: Any) -> str:
     if isinstance(value, int) and -_INTEGERS <= value < _INTEGERS:
         return str(value)
     if not isinstance(value, str) or len(value) > _EXTENSION_LENGTH or _UNSEEN.search(value):
-        raise EventRefused("RNK4310E", name=name)
+        raise EventRefused("RNK4310E", name=name_shown(name))
     return value
 
 
-def _named(name: str) -> str:
-    """An attribute's name as it may be shown: what is no name can be anything a sender wrote."""
-    return name if _EXTENSION.fullmatch(name) else "?"
+def name_shown(name: str) -> str:
+    """An attribute's name as it may be shown: what is no name, or holds a long number, can be anything a sender wrote."""
+    return name if _EXTENSION.fullmatch(name) and not _LONG_NUMBER.search(name) else "?"
 
 
 def time_us(text: str, name: str = "expirytime") -> int:
