@@ -19,6 +19,7 @@ import structlog
 
 from contracts.errors import RenkeiError
 from contracts.messages import Language, text
+from contracts.messages.retelling import split_id
 
 _CONTROLS: Final = {code: f"\\u{code:04x}" for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)}
 """What could break a line in two, or hide in one."""
@@ -48,7 +49,8 @@ class _Form:
         if self.as_json:
             line = {"at": at, "id": message_id, "severity": severity(message_id), "text": said, "facts": facts}
             return json.dumps(line, ensure_ascii=False, default=str)
-        pairs = "".join(f" {name}={_quoted(_shown(value))}" for name, value in facts.items())
+        shown = {name: _shown(value) for name, value in facts.items()}
+        pairs = "".join(f" {name}={_quoted(value)}" for name, value in shown.items() if not _is_told_error(value, said))
         return f"{at} {message_id} {said.translate(_CONTROLS)}{pairs}"
 
     def _told(self, value: object) -> object:
@@ -58,6 +60,12 @@ class _Form:
 
 def _shown(value: object) -> str:
     return str(value).translate(_CONTROLS)
+
+
+def _is_told_error(value: str, said: str) -> bool:
+    """Whether the fact is an error that the text has told already, by its id: a whole sentence is not written twice into one line."""
+    parts = split_id(value)
+    return parts is not None and parts[0] in said
 
 
 def _quoted(value: str) -> str:
@@ -102,8 +110,8 @@ def set_up_log(
 
 
 def log(message_id: str, /, **facts: object) -> None:
-    """Write one line. `facts` fill the text and follow it as `key=value`; a RenkeiError among them is told in the log's language. May be
-    called from any thread."""
+    """Write one line. `facts` fill the text and follow it as `key=value`; a RenkeiError among them is told in the log's language, once.
+    May be called from any thread."""
     if _Log.logger is None:
         set_up_log()
     getattr(_Log.logger, severity(message_id))(message_id, facts=facts)

@@ -235,7 +235,7 @@ class Sender:
 
     def _breaker_opened(self, gate: Gate, error: RenkeiError) -> None:
         seconds = round(gate.breaker.wait_seconds())
-        log("RNK4208W", tenant=gate.tenant, endpoint=gate.endpoint, seconds=seconds, reason=str(error))
+        log("RNK4208W", tenant=gate.tenant, endpoint=gate.endpoint, seconds=seconds, reason=error)
         self.observer.breaker(gate.tenant, gate.endpoint, is_open=True)
 
     def _breaker_closed(self, gate: Gate) -> None:

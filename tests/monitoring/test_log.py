@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from contracts.errors import RenkeiError
+from contracts.messages import Language
 from monitoring.foreign_log import take_over_logging
 from monitoring.log import log, set_up_log, severity
 
@@ -70,6 +71,17 @@ def test_an_error_among_the_facts_is_told_in_the_logs_language() -> None:
     record = json.loads(stream.getvalue())
     assert record["facts"]["reason"].startswith("RNK5012E /out は読み取り専用です")
     assert record["facts"]["reason"] in record["text"]
+
+
+@pytest.mark.parametrize("language", ["ja", "en"])
+def test_an_error_that_the_text_tells_is_not_told_again(language: Language) -> None:
+    stream = io.StringIO()
+    set_up_log(language=language, zone=UTC, stream=stream, now=lambda: AT)
+    log("RNK4208W", tenant="332020", endpoint="welfare", seconds=30, reason="RNK5601E endpoint welfare did not take the event (HTTP 500)")
+    set_up_log()
+    line = stream.getvalue()
+    assert line.count("RNK5601E") == line.count("HTTP 500") == 1
+    assert line.endswith(" tenant=332020 endpoint=welfare seconds=30\n")
 
 
 @pytest.fixture
