@@ -14,7 +14,7 @@ BENCH_RECORDS ?= 1000000
 BENCH_ROUNDS ?= 5
 PYTEST := $(PY) -m pytest -n 2 --dist loadfile
 COUNTS := build/tests-per-back-end.txt
-CODE := adapters bus contracts monitoring tests
+CODE := adapters bus client contracts monitoring tests
 
 .PHONY: help setup demo test test-fast lint bench wheel docs clean
 
