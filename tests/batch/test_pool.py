@@ -152,6 +152,6 @@ async def test_a_task_that_waits_for_its_answer_holds_up_nobody(monkeypatch: pyt
     """What waits for an earlier task of its group must not keep that task from beginning."""
     monkeypatch.setattr(pools, "SILENT_SECONDS", 0.5)
     turns = Turns()
-    async with WorkerPool(1) as pool, asyncio.timeout(30):
+    async with WorkerPool(1) as pool, asyncio.timeout(120):
         tasks = [asyncio.create_task(pool.run("g", AskTurn(index), turns.answer)) for index in (1, 0)]
         assert (await asyncio.gather(*tasks))[0] == 2
