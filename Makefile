@@ -34,7 +34,7 @@ $(VENV)/.develop: $(VENV)/.run
 
 setup: $(VENV)/.develop ## prepare .venv with everything for developing
 
-demo: $(VENV)/.run ## one night of one city: a file in, three subscribers served (RECORDS=100000)
+demo: $(VENV)/.run ## one night of one city: a file in, three subscribers served; then a move-in as an event (RECORDS=100000)
 	@$(VENV)/bin/renkei demo --records $(RECORDS)
 
 test: $(VENV)/.develop ## all tests, on SQLite in one process and on PostgreSQL with RabbitMQ; nothing is skipped
