@@ -80,6 +80,11 @@ def service_settings(folder: Path) -> dict[str, Any]:
     return settings
 
 
+def own_file(folder: Path, name: str, node: str = "node1") -> Path:
+    """A node's own file in the private folder of a site: nodes that share a database have one each."""
+    return folder / "var" / (name if backend() == "embedded" else f"{node}.{name}")
+
+
 def site_journal(folder: Path) -> SqlJournal:
     """The journal of the site in `folder`, as its site.yaml names it; it is made when it is not there. The caller closes it."""
     at = _configured(folder)

@@ -209,6 +209,8 @@ async def test_the_broker_restarted_and_killed(own: RabbitMq, tmp_path: Path, sa
             await asyncio.to_thread(end)
             await asyncio.to_thread(own.start)
             await published_until_taken(one, other)
+            assert one.wait_connected(PATIENCE_SECONDS)
+            assert other.wait_connected(PATIENCE_SECONDS)
     finally:
         one.close()
         other.close()

@@ -23,7 +23,7 @@ import pytest
 import bus.delivery
 from contracts.messages import catalogue
 from monitoring.log import severity
-from tests.backends import journal_content
+from tests.backends import journal_content, own_file
 from tests.faults.real_node import RealNode
 from tests.node.small_city import (
     CONTRACT,
@@ -147,7 +147,7 @@ def more_said(log: Path, decided: int) -> bool:
 
 
 def scraped(folder: Path) -> bytes:
-    port = (folder / "var" / "node.port").read_text("ascii")
+    port = own_file(folder, "node.port").read_text("ascii")
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as response:
         page: bytes = response.read()
     return page

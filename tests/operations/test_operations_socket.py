@@ -20,6 +20,7 @@ from bus.errors import JournalUnavailable, NodeBusy, NotFound, OperationRefused,
 from bus.journal.journal import SqlJournal
 from bus.node import open_operations, running_node
 from bus.operations import Operations
+from tests.backends import own_file
 from tests.node.small_city import City, csv, interface, people, person, running_city, subscription, until, write_city
 
 DAY = "2026-04-01"
@@ -46,13 +47,13 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
 
 @pytest.fixture
 def remote(city: City) -> Iterator[RemoteOperations]:
-    operations = RemoteOperations(city.folder / "var" / "node.sock")
+    operations = RemoteOperations(own_file(city.folder, "node.sock"))
     yield operations
     operations.close()
 
 
 def ask(city: City, name: str, body: bytes | str) -> httpx.Response:
-    with httpx.Client(transport=httpx.HTTPTransport(uds=str(city.folder / "var" / "node.sock"))) as client:
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(own_file(city.folder, "node.sock")))) as client:
         return client.post(f"http://node/operations/{name}", content=body)
 
 
@@ -161,7 +162,7 @@ def test_a_submitted_file_is_taken_in_and_stays_where_it_is(city: City, remote: 
     assert mine.read_bytes() == csv(people(5))
     again = remote.submit(str(mine))["intake"]
     assert until(lambda: (found := remote.intake_progress(again))["finished"] and found)["receipt"]["outcome"] == "duplicate"
-    until(lambda: not list((city.folder / "var" / "submitted").iterdir()))
+    until(lambda: not list(own_file(city.folder, "submitted").iterdir()))
 
 
 def test_a_submitted_file_that_is_refused_is_kept_with_its_reason(city: City, remote: RemoteOperations, tmp_path: Path) -> None:
@@ -188,7 +189,7 @@ def test_quarantined_records_are_exported_masked_to_a_private_file(city: City, r
 
 
 def test_the_socket_is_for_the_nodes_user_alone_and_not_on_tcp(city: City) -> None:
-    found = (city.folder / "var" / "node.sock").stat()
+    found = own_file(city.folder, "node.sock").stat()
     assert stat.S_ISSOCK(found.st_mode)
     assert found.st_mode & 0o777 == 0o600
     assert (city.folder / "var").stat().st_mode & 0o077 == 0
@@ -262,8 +263,8 @@ def test_operations_go_to_the_running_node_and_work_without_one(tmp_path: Path) 
         with open_operations(tmp_path) as operations:
             assert isinstance(operations, RemoteOperations)
             assert len(operations.messages()) == 1
-    assert not (tmp_path / "var" / "node.sock").exists()
+    assert not own_file(tmp_path, "node.sock").exists()
     with open_operations(tmp_path) as operations:
         assert isinstance(operations, Operations)
         assert len(operations.messages()) == 1
-        assert not (tmp_path / "var" / "node.sock").exists()
+        assert not own_file(tmp_path, "node.sock").exists()

@@ -18,12 +18,13 @@ from bus.errors import OperationRefused
 from bus.intake import Taken
 from bus.intake_submitted import Progress, Submissions
 from bus.message import ReceiptOutcome
+from tests.backends import own_file
 from tests.node.small_city import BOUND_SECONDS, csv, interface, people, running_city, until, write_city
 
 
 def test_a_submitted_file_that_a_stopped_node_left_is_taken_in_by_the_next(tmp_path: Path) -> None:
     write_city(tmp_path, [interface("people", "csv_cp932", "PEOPLE_{business_date:%Y%m%d}_{sequence:03}.csv")], [])
-    submitted = tmp_path / "var" / "submitted"
+    submitted = own_file(tmp_path, "submitted")
     whole, half = submitted / "332020.people_drop.x1", submitted / ".half-332020.people_drop.x2"
     for folder in (whole, half):
         folder.mkdir(parents=True)
