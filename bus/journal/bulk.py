@@ -7,11 +7,15 @@ only the handling of each row's values is left out, which costs more than the ro
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from operator import itemgetter
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from sqlalchemy import Connection, Insert, Update
+
+MOST_IN_ONE: Final = 64
+"""Rows of one statement: SQLite takes 32,766 parameters, the longest row has 24."""
 
 
 class Bulk:
@@ -28,7 +32,12 @@ class Bulk:
         if not rows:
             return
         sql, pick = self._for(connection)
-        connection.exec_driver_sql(sql, [pick(row) for row in rows] if pick is not None else list(rows))
+        if pick is None:
+            connection.exec_driver_sql(sql, list(rows))
+        elif isinstance(self._statement, Insert):
+            _insert_together(connection, sql, [pick(row) for row in rows])
+        else:
+            connection.exec_driver_sql(sql, [pick(row) for row in rows])
 
     def _for(self, connection: Connection) -> tuple[str, itemgetter[Any] | None]:
         dialect = connection.dialect
@@ -37,6 +46,20 @@ class Bulk:
             pick = itemgetter(*compiled.positiontup) if compiled.positiontup else None
             self._compiled[dialect.name] = (str(compiled), pick)
         return self._compiled[dialect.name]
+
+
+def _insert_together(connection: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Many rows with one statement each time. SQLite's driver lets other threads run after every row that it is given by itself, and
+    then waits for its turn again: beside a busy event loop that takes longer than the rows. Numbers of rows are powers of two, so that
+    there are few different statements to be compiled and kept."""
+    head, _, values = sql.partition(" VALUES ")
+    begin = 0
+    while begin < len(rows):
+        count = min(MOST_IN_ONE, 1 << ((len(rows) - begin).bit_length() - 1))
+        together = rows[begin : begin + count]
+        many = f"{head} VALUES {', '.join([values] * count)}"
+        connection.exec_driver_sql(many, tuple(chain.from_iterable(together)))
+        begin += count
 
 
 def json_text(value: object) -> str:
